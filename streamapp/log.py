@@ -1,0 +1,61 @@
+"""Logging: one line per record, control characters escaped, secrets in addresses redacted."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+
+from streamapp.settings import LogSettings
+
+_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@]*@")
+_SECRET_QUERY = re.compile(r"(?P<name>(?:token|password|passwd|pwd|secret|key|auth)=)[^&\s]+", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """Removes user names, passwords and tokens from every address in `text`."""
+    text = _USERINFO.sub(r"\g<scheme>***@", text)
+    return _SECRET_QUERY.sub(r"\g<name>***", text)
+
+
+def one_line(text: str) -> str:
+    """Escapes control characters, so that no input can forge a line or colour a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class _LineFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        message = redact(record.getMessage())
+        if record.exc_info:
+            message += " | " + redact(self.formatException(record.exc_info))
+        return f"{_utc(record)} {record.levelname:<7} {record.name}: {one_line(message)}"
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {
+            "time": _utc(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+        }
+        if record.exc_info:
+            fields["exception"] = redact(self.formatException(record.exc_info))
+        return json.dumps(fields)
+
+
+def _utc(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
+def configure_logging(settings: LogSettings) -> None:
+    """Sends all records to standard error. Called once, by the command line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if settings.json_lines else _LineFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.level.upper())
+    logging.getLogger("aioice").setLevel(logging.WARNING)  # it logs every candidate pair
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # one line per poll hides what matters

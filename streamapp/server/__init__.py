@@ -1,0 +1,1 @@
+"""HTTP and WebRTC signalling over the runtime."""

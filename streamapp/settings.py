@@ -1,0 +1,171 @@
+"""Every setting, its default and its meaning. Built once at the start and handed down; nothing reads it globally.
+
+Sources, later wins: defaults here, `streamapp.toml` in the working directory (or the file named by STREAMAPP_CONFIG),
+environment variables `STREAMAPP_SECTION__NAME`. Unknown names are errors. docs/settings.md is generated from this file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from streamapp.errors import SettingsError
+from streamapp.faces import Mode
+
+CONFIG_VARIABLE = "STREAMAPP_CONFIG"
+DEFAULT_CONFIG = Path("streamapp.toml")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Section):
+    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs `allow_remote`.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="TCP port; 0 takes a free one.")
+    allow_remote: bool = Field(
+        False,
+        description="Listen on an address other machines reach. There is no login yet: whoever reaches it can use it.",
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        ("localhost", "127.0.0.1", "[::1]"),
+        description="Host names by which the server may be addressed (DNS rebinding guard).",
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        (), description="Further origins (scheme://host:port) whose pages may use the API; the server's own always may."
+    )
+    media_dirs: tuple[Path, ...] = Field(
+        (), description="Folders whose video files may be opened as `file:NAME` over HTTP."
+    )
+    max_streams: Annotated[int, Field(ge=1)] = Field(16, description="Streams added with POST /streams, at most.")
+    max_body_bytes: Annotated[int, Field(ge=1024)] = Field(10_000_000, description="Largest request body.")
+
+
+class IceServer(_Section):
+    urls: tuple[str, ...] = Field(description="stun: or turn: addresses.")
+    username: str | None = Field(None, description="TURN user name.")
+    credential: SecretStr | None = Field(None, description="TURN password.")
+
+
+class WebRtcSettings(_Section):
+    ice_servers: tuple[IceServer, ...] = Field(
+        (), description="STUN and TURN servers; none by default, so nothing leaves the network."
+    )
+    max_sessions: Annotated[int, Field(ge=1)] = Field(8, description="Publishing browsers (WHIP) at once.")
+    max_viewers: Annotated[int, Field(ge=1)] = Field(32, description="Playing browsers (WHEP) at once.")
+    handshake_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="A session not connected by then is closed."
+    )
+    idle_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="A publisher that sends no media for so long is closed."
+    )
+    max_sdp_bytes: Annotated[int, Field(ge=1024)] = Field(65536, description="Largest SDP offer.")
+    max_media_sections: Annotated[int, Field(ge=1)] = Field(4, description="m-lines in an offer, at most.")
+    max_candidates: Annotated[int, Field(ge=1)] = Field(32, description="ICE candidates of a peer, at most.")
+    video_bitrate: Annotated[int, Field(ge=100_000)] = Field(
+        2_500_000, description="Bit rate of video encoded by this server, bit/s."
+    )
+
+
+class SourceSettings(_Section):
+    open_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        5.0, description="An RTSP source must answer within this time."
+    )
+    read_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        5.0, description="An RTSP source silent for so long is reopened."
+    )
+    backoff_s: tuple[float, ...] = Field(
+        (1.0, 2.0, 5.0, 10.0, 30.0), description="Waits before reconnecting; the last repeats."
+    )
+    backoff_jitter: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.2, description="Each wait is changed at random by up to this fraction."
+    )
+    max_pixels: Annotated[int, Field(ge=1)] = Field(3840 * 2160, description="Larger pictures are refused.")
+
+
+class PipelineSettings(_Section):
+    mode: Mode = Field(Mode.FAST, description="Default mode of a stream.")
+    screen_max_side: Annotated[int, Field(ge=128)] = Field(
+        320, description="Pictures are scaled down to this longer side for screening; boxes stay in full-size pixels."
+    )
+    min_score: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="Faces the detector is less sure of are left out."
+    )
+    max_coast_s: Annotated[float, Field(ge=0)] = Field(0.7, description="A track not seen for longer is ended.")
+    confirm_hits: Annotated[int, Field(ge=1)] = Field(
+        2, description="A track is reported once it was seen in so many frames."
+    )
+
+
+class ModelSettings(_Section):
+    dir: Path = Field(Path("models"), description="Where weights are kept.")
+    mirror: str | None = Field(None, description="Folder or http(s) URL with model files by name, asked first.")
+    screener: str | None = Field(
+        None, description="Variant that screens every frame; unset: the first installed one of the manifest."
+    )
+
+
+class RecordingSettings(_Section):
+    segment_s: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="A recording cut off at any moment loses at most this much."
+    )
+    crf: Annotated[int, Field(ge=0, le=51)] = Field(23, description="x264 quality; lower is better and larger.")
+    min_free_bytes: Annotated[int, Field(ge=0)] = Field(
+        200_000_000, description="A recording stops when the disk has less."
+    )
+
+
+class LogSettings(_Section):
+    level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    json_lines: bool = Field(False, description="One JSON object per line instead of text.")
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STREAMAPP_", env_nested_delimiter="__", extra="forbid", frozen=True, env_file=None
+    )
+
+    server: ServerSettings = ServerSettings()
+    webrtc: WebRtcSettings = WebRtcSettings()
+    sources: SourceSettings = SourceSettings()
+    pipeline: PipelineSettings = PipelineSettings()
+    models: ModelSettings = ModelSettings()
+    recording: RecordingSettings = RecordingSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        named = os.environ.get(CONFIG_VARIABLE)
+        path = Path(named) if named else DEFAULT_CONFIG
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path)
+
+
+def load_settings() -> Settings:
+    """Reads the settings file and the environment. Raises SettingsError naming each wrong entry."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named and not Path(named).is_file():
+        raise SettingsError(f"{CONFIG_VARIABLE} names {named}, which is not a file")
+    known = {f"STREAMAPP_{name.upper()}" for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    for variable in os.environ:
+        if variable.startswith("STREAMAPP_") and variable.split("__")[0].upper() not in known:
+            raise SettingsError(f"environment variable {variable} is not a setting; docs/settings.md lists them all")
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise SettingsError("settings are wrong; " + "; ".join(lines)) from error
+    except ValueError as error:
+        raise SettingsError(f"settings cannot be read: {error}") from error

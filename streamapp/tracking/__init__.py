@@ -1,0 +1,1 @@
+"""From detections to faces that keep their id."""
