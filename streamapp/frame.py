@@ -61,7 +61,8 @@ class PixelReader:
         picture = self._reformatter.reformat(
             frame.video, width=width, height=height, format=pixel_format, interpolation=Interpolation.AREA
         )
-        return picture.to_ndarray()
+        pixels: Image = picture.to_ndarray().astype(np.uint8, copy=False)
+        return pixels
 
 
 def fitted_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:

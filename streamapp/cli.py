@@ -1,0 +1,107 @@
+"""The command line: run, serve, models, doctor. Results go to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from streamapp import __version__, cli_models, cli_run
+from streamapp.doctor import CheckStatus, diagnose
+from streamapp.errors import ExitCode, StreamappError
+from streamapp.faces import Mode
+from streamapp.log import configure_logging, redact
+from streamapp.settings import Settings, load_settings
+from streamapp.sources.open import Pace
+
+app = typer.Typer(
+    name="streamapp",
+    help="Real-time face analysis of live video.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(cli_models.models_app, name="models")
+
+
+def main() -> None:
+    """Entry point. Errors of ours are one line on standard error and their exit code, never a traceback."""
+    try:
+        app()
+    except StreamappError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {redact(str(error))}", markup=False)
+        sys.exit(error.exit_code)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    source: Annotated[str, typer.Argument(help="A video file, rtsp://…, rtsps://…, webcam:0 or demo.")],
+    mode: Annotated[Mode, typer.Option(help="How deep to analyse.")] = Mode.FAST,
+    json: Annotated[
+        str | None, typer.Option(help="Write one result per line to this file; - is standard output.")
+    ] = None,
+    record: Annotated[Path | None, typer.Option(help="Record the picture with its overlay to this .mp4.")] = None,
+    pace: Annotated[
+        Pace, typer.Option(help="Recorded video: like live, or as fast as possible without drops.")
+    ] = Pace.REALTIME,
+    max_frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many results.")] = None,
+) -> None:
+    """Analyse one source."""
+    settings = _settings()
+    options = cli_run.RunOptions(source, mode, json, record, pace, max_frames)
+    raise typer.Exit(_run(cli_run.run_source(options, settings)))
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
+) -> None:
+    """Start the server: the page, WebRTC and the HTTP API."""
+    from streamapp.server.app import serve as serve_forever  # its libraries take a second to load; `run` needs none
+
+    settings = _settings()
+    changes = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
+    settings = settings.model_copy(update={"server": settings.server.model_copy(update=changes)})
+    _run(serve_forever(settings, ready=lambda address: typer.echo(f"streamapp is at {address}  (Ctrl-C stops it)")))
+
+
+@app.command()
+def doctor() -> None:
+    """What this machine can do, what is missing, and the command that mends it. Exit code 1 if something is."""
+    checks = diagnose(_settings())
+    console = Console(soft_wrap=True, highlight=False)
+    signs = {
+        CheckStatus.OK: "[green]ok     [/]",
+        CheckStatus.WARN: "[yellow]warn   [/]",
+        CheckStatus.MISSING: "[red]missing[/]",
+    }
+    for check in checks:
+        console.print(signs[check.status], f"{check.name}: {check.detail}")
+        if check.remedy and check.status is not CheckStatus.OK:
+            console.print(f"          mend: {check.remedy}", markup=False)
+    if any(check.status is CheckStatus.MISSING for check in checks):
+        raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def _settings() -> Settings:
+    settings = load_settings()
+    configure_logging(settings.log)
+    return settings
+
+
+def _run(work: Coroutine[Any, Any, int | None]) -> int:
+    return asyncio.run(work) or ExitCode.OK

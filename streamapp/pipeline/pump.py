@@ -1,0 +1,90 @@
+"""The frame pump: takes the newest frame, screens it off the loop, hands the result to the sinks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from streamapp.faces import Mode, Track
+from streamapp.frame import Frame
+from streamapp.pipeline.mailbox import Mailbox
+from streamapp.pipeline.stages import Screened, ScreeningStage
+from streamapp.results import DropReason, FrameResult, TrackResult
+from streamapp.sinks.base import Output
+
+BOX_DECIMALS = 1
+SCORE_DECIMALS = 3
+
+
+class FramePump:
+    """Runs one stream's per-frame path. `dropped` is the stream's live drop counter; it is copied into each result."""
+
+    def __init__(
+        self,
+        stage: ScreeningStage,
+        mode: Mode,
+        dropped: Counter[DropReason],
+        publish: Callable[[Output], Awaitable[None]],
+    ) -> None:
+        self._stage = stage
+        self._mode = mode
+        self._dropped = dropped
+        self._publish = publish
+
+    async def run(self, frames: Mailbox[Frame], max_frames: int | None = None) -> None:
+        """Pumps until the mailbox is closed and empty, or `max_frames` results are out.
+
+        Raises ModelError when the screener cannot be loaded.
+        """
+        loop = asyncio.get_running_loop()
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="screen")
+        try:
+            await loop.run_in_executor(thread, self._stage.open)
+            count = 0
+            while count != max_frames and (frame := await frames.get()) is not None:
+                screened = await loop.run_in_executor(thread, self._stage.process, frame)
+                await self._publish(Output(frame, self._result(frame, screened)))
+                count += 1
+        finally:
+            thread.submit(self._stage.close)
+            thread.shutdown(wait=False)  # a model at work must not hold up the loop
+
+    def _result(self, frame: Frame, screened: Screened) -> FrameResult:
+        timing_ms = screened.timing_ms | {"total": (time.monotonic() - frame.arrived_s) * 1e3}
+        return FrameResult(
+            stream=frame.stream,
+            frame=frame.index,
+            pts_s=round(frame.pts_s, 6),
+            captured_at=round(frame.captured_at, 6),
+            width=frame.width,
+            height=frame.height,
+            mode=self._mode,
+            tracks=tuple(_track_result(track) for track in screened.tracks),
+            keyframe=None,
+            timing_ms=_rounded(timing_ms),
+            dropped={reason: count for reason, count in self._dropped.items() if count},
+        )
+
+
+def _track_result(track: Track) -> TrackResult:
+    x1, y1, x2, y2 = (round(value, BOX_DECIMALS) for value in track.box)
+    return TrackResult(
+        id=track.id,
+        box=(x1, y1, x2, y2),
+        score=round(track.score, SCORE_DECIMALS),
+        landmarks=_rounded_points(track.landmarks),
+        keypoints=_rounded_points(track.keypoints),
+        detector=track.detector,
+        state=track.state,
+    )
+
+
+def _rounded_points(points: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
+    return None if points is None else tuple((round(x, BOX_DECIMALS), round(y, BOX_DECIMALS)) for x, y in points)
+
+
+def _rounded(timing_ms: Mapping[str, float]) -> dict[str, float]:
+    return {step: round(value, 3) for step, value in timing_ms.items()}

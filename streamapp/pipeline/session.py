@@ -1,0 +1,215 @@
+"""One stream from its source to its sinks, and everything it owns.
+
+    source --offer/deliver--> Mailbox --> FramePump --> Fanout --> one inbox per sink
+    source --coded pictures-----------------------> EncodedFanout --> viewers that take them as they are
+
+A session is the Outlet of its source. It owns one TaskGroup: the supervised source, the pump and the sinks live and
+die in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from streamapp.errors import StreamappError
+from streamapp.faces import Mode
+from streamapp.frame import Frame
+from streamapp.log import redact
+from streamapp.pipeline.fanout import Attachment, EncodedFanout, Fanout
+from streamapp.pipeline.mailbox import Mailbox
+from streamapp.pipeline.pump import FramePump
+from streamapp.pipeline.stages import ScreeningStage
+from streamapp.results import DropReason
+from streamapp.settings import Settings
+from streamapp.sinks.base import Output, Sink
+from streamapp.sources.base import EncodedPicture, FrameNumbering, Source, SourceState, SourceStatus
+from streamapp.sources.supervise import supervise
+from streamapp.zoo.base import FaceScreener
+
+RATE_WINDOW = 60
+"""Results over which the displayed rate is taken."""
+
+
+class StreamSession:
+    """A stream at work. Used on the event loop's thread only.
+
+    make_source: builds the source anew for each connection. make_screener: loads the stream's own face screener.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make_source: Callable[[FrameNumbering], Source],
+        *,
+        mode: Mode,
+        settings: Settings,
+        make_screener: Callable[[], FaceScreener],
+        description: str = "",
+        max_frames: int | None = None,
+    ) -> None:
+        self.name = name
+        self.mode = mode
+        self.description = description
+        """What people see as the source: its address without secrets."""
+        self.status = SourceStatus(SourceState.CONNECTING, since=time.time())
+        self.error: Exception | None = None
+        """What ended the stream, if not its source."""
+        self.latest: Output | None = None
+        self.encoded = EncodedFanout()
+        self.encoded_codec: str | None = None
+        """FFmpeg's name of the source's codec once a coded picture was seen."""
+        self.dropped: Counter[DropReason] = Counter()
+        self.frames = 0
+        """Results published so far."""
+        self._make_source = make_source
+        self._max_frames = max_frames
+        self._settings = settings
+        self._numbering = FrameNumbering(name)
+        self._mailbox: Mailbox[Frame] = Mailbox(on_drop=lambda _: self.count_drop(DropReason.STALE))
+        self._fanout = Fanout()
+        stage = ScreeningStage(make_screener, settings.pipeline)
+        self._pump = FramePump(stage, mode, self.dropped, self._publish)
+        self._group: asyncio.TaskGroup | None = None
+        self._pending: list[Attachment] = []
+        self._stop = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._result_times_s: deque[float] = deque(maxlen=RATE_WINDOW)
+        self._status_watchers: list[Callable[[SourceStatus], None]] = []
+
+    # -- what others see and do ---------------------------------------------------------------------------------------
+
+    @property
+    def sinks(self) -> tuple[Attachment, ...]:
+        return self._fanout.attachments
+
+    @property
+    def fps(self) -> float:
+        """Results per second, over the last ones; 0 when none came for two seconds."""
+        times = self._result_times_s
+        if len(times) < 2 or time.monotonic() - times[-1] > 2.0 or times[-1] == times[0]:
+            return 0.0
+        return (len(times) - 1) / (times[-1] - times[0])
+
+    def attach(self, sink: Sink) -> Attachment:
+        """Starts a sink on this stream, or as soon as it runs."""
+        attachment = Attachment(sink)
+        if self._finished.is_set():
+            attachment.inbox.close()
+        self._fanout.add(attachment)
+        if self._group is None:
+            self._pending.append(attachment)
+        else:
+            self._group.create_task(attachment.run(), name=f"{self.name}:{type(sink).__name__}")
+        return attachment
+
+    def watch_status(self, watcher: Callable[[SourceStatus], None]) -> Callable[[], None]:
+        """Calls `watcher` on every change of the source's state; the returned function ends that."""
+        self._status_watchers.append(watcher)
+        return lambda: self._status_watchers.remove(watcher)
+
+    async def run(self) -> None:
+        """Runs the stream until its source ends for good or `stop` is called; then lets the sinks finalise.
+
+        Raises what the pump raised (ModelError), as itself. A lost source raises nothing: see `status`.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for attachment in self._pending:
+                    group.create_task(attachment.run(), name=f"{self.name}:{type(attachment.sink).__name__}")
+                self._pending.clear()
+                group.create_task(self._run_pump(), name=f"{self.name}:pump")
+                await self._run_source()
+                self._mailbox.close()
+        except* Exception as errors:  # noqa: BLE001 - unwraps the group, hides nothing
+            first: BaseException = errors
+            while isinstance(first, BaseExceptionGroup):
+                first = first.exceptions[0]
+            raise first from None
+        finally:
+            self._finished.set()
+            self._mailbox.close()
+            self._fanout.close()
+            self.encoded.close()
+            if self.status.state not in (SourceState.ENDED, SourceState.FAILED):
+                self._on_status(SourceStatus(SourceState.CLOSED, since=time.time()))
+
+    def request_stop(self) -> None:
+        """Ends the stream cleanly: no more frames, what was taken is finished, files are finalised."""
+        self._stop.set()
+
+    async def stop(self) -> None:
+        """As `request_stop`, and waits until all of that has happened."""
+        self.request_stop()
+        if self._group is not None:
+            await self._finished.wait()
+
+    def fail(self, error: Exception) -> None:
+        """Shows an error that ended the stream."""
+        self.error = error
+        code = error.code if isinstance(error, StreamappError) else StreamappError.code
+        self._on_status(SourceStatus(SourceState.FAILED, since=time.time(), code=code, reason=redact(str(error))))
+
+    # -- Outlet: what the source calls --------------------------------------------------------------------------------
+
+    def offer(self, frame: Frame) -> None:
+        self._mailbox.offer(frame)
+
+    async def deliver(self, frame: Frame) -> None:
+        await self._mailbox.deliver(frame)
+
+    def count_drop(self, reason: DropReason, count: int = 1) -> None:
+        self.dropped[reason] += count
+
+    def connected(self) -> None:
+        self._on_status(SourceStatus(SourceState.LIVE, since=time.time()))
+
+    @property
+    def wants_encoded(self) -> bool:
+        return self.encoded.wanted
+
+    def offer_encoded(self, picture: EncodedPicture) -> None:
+        self.encoded_codec = picture.codec
+        self.encoded.offer(picture)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    async def _run_source(self) -> None:
+        source = asyncio.ensure_future(
+            supervise(
+                lambda: self._make_source(self._numbering),
+                self,
+                self._numbering,
+                self._settings.sources,
+                self._on_status,
+            )
+        )
+        stop = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait((source, stop), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            source.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await source
+
+    async def _run_pump(self) -> None:
+        await self._pump.run(self._mailbox, self._max_frames)
+        self._stop.set()
+        self._fanout.close()
+        self.encoded.close()
+
+    async def _publish(self, output: Output) -> None:
+        self.latest = output
+        self.frames += 1
+        self._result_times_s.append(time.monotonic())
+        await self._fanout.publish(output)
+
+    def _on_status(self, status: SourceStatus) -> None:
+        self.status = status
+        for watcher in tuple(self._status_watchers):
+            watcher(status)

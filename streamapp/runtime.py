@@ -1,0 +1,130 @@
+"""The whole app without a face: settings, the streams at work, and how they are opened and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+
+from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError, UsageError
+from streamapp.faces import Mode
+from streamapp.pipeline.session import StreamSession
+from streamapp.settings import Settings
+from streamapp.sources.base import FrameNumbering, Source
+from streamapp.zoo.base import FaceScreener
+from streamapp.zoo.registry import open_screener
+
+_log = logging.getLogger(__name__)
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}")
+CLOSE_TIMEOUT_S = 8.0
+
+
+class Runtime:
+    """Owns every stream of this process, in one TaskGroup."""
+
+    def __init__(
+        self, settings: Settings, group: asyncio.TaskGroup, make_screener: Callable[[], FaceScreener] | None = None
+    ) -> None:
+        self.settings = settings
+        self.started_at = time.time()
+        self._group = group
+        self._make_screener = make_screener or (lambda: open_screener(settings))
+        self._streams: dict[str, StreamSession] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def start(
+        cls, settings: Settings, make_screener: Callable[[], FaceScreener] | None = None
+    ) -> AsyncIterator[Runtime]:
+        """Runs the app for the length of the block; closes every stream at its end."""
+        async with asyncio.TaskGroup() as group:
+            runtime = cls(settings, group, make_screener)
+            try:
+                yield runtime
+            finally:
+                await runtime.close()
+
+    @property
+    def streams(self) -> Mapping[str, StreamSession]:
+        return MappingProxyType(self._streams)
+
+    def open_stream(
+        self,
+        name: str,
+        make_source: Callable[[FrameNumbering], Source],
+        *,
+        mode: Mode | None = None,
+        description: str = "",
+        max_frames: int | None = None,
+    ) -> StreamSession:
+        """Starts a stream. Raises UsageError for a bad name, Conflict for a taken one, Overloaded at the limit."""
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"stream names are 1 to 64 letters, digits, '-' and '_', not {name[:80]!r}")
+        if name in self._streams:
+            raise Conflict(f"a stream named {name} exists; choose another name or delete it first")
+        limit = self.settings.server.max_streams + self.settings.webrtc.max_sessions
+        if len(self._streams) >= limit:
+            raise Overloaded(f"all {limit} streams are in use; delete one first", retry_after_s=10)
+        session = StreamSession(
+            name,
+            make_source,
+            mode=mode or self.settings.pipeline.mode,
+            settings=self.settings,
+            make_screener=self._make_screener,
+            description=description,
+            max_frames=max_frames,
+        )
+        self._streams[name] = session
+        self._tasks[name] = self._group.create_task(self._run(session), name=f"stream:{name}")
+        return session
+
+    def stream(self, name: str) -> StreamSession:
+        """The stream of that name. Raises NotFound."""
+        try:
+            return self._streams[name]
+        except KeyError:
+            raise NotFound(f"there is no stream named {name[:80]!r}") from None
+
+    async def wait_closed(self, name: str) -> StreamSession:
+        """Waits until a stream has come to its end by itself. Raises NotFound."""
+        session = self.stream(name)
+        await asyncio.wait((self._tasks[name],))
+        return session
+
+    async def close_stream(self, name: str) -> None:
+        """Ends and forgets a stream; returns once everything it owned is free. Raises NotFound."""
+        session = self.stream(name)
+        del self._streams[name]
+        task = self._tasks.pop(name)
+        await _finish(session, task)
+
+    async def close(self) -> None:
+        """Ends every stream, side by side."""
+        async with asyncio.TaskGroup() as group:
+            for name in tuple(self._streams):
+                group.create_task(self.close_stream(name))
+
+    async def _run(self, session: StreamSession) -> None:
+        try:
+            await session.run()
+        except StreamappError as error:
+            session.fail(error)
+            _log.error("stream %s failed: %s", session.name, error)
+        except Exception as error:  # noqa: BLE001 - supervisor: whatever happens to one stream, the others go on
+            session.fail(error)
+            _log.exception("stream %s failed", session.name)
+
+
+async def _finish(session: StreamSession, task: asyncio.Task[None]) -> None:
+    stopping = asyncio.ensure_future(session.stop())
+    await asyncio.wait((task,), timeout=CLOSE_TIMEOUT_S)
+    if not task.done():
+        _log.warning("stream %s did not finish in time and was cut off", session.name)
+        task.cancel()
+    await asyncio.wait((task,))
+    stopping.cancel()

@@ -1,0 +1,104 @@
+"""Burns tracks into a picture: boxes, ids, scores and keypoints, drawn straight into its YUV planes.
+
+Drawing in YUV420P needs no conversion to RGB and back; what the encoders take is what decoders give.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from av import VideoFrame
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from streamapp.faces import TrackState
+from streamapp.results import TrackResult
+from streamapp.sinks.base import Output
+
+Plane = NDArray[np.uint8]
+
+PALETTE_YUV = (
+    (168, 44, 136),  # green
+    (196, 22, 156),  # yellow
+    (150, 168, 60),  # cyan
+    (136, 96, 200),  # orange
+    (128, 176, 164),  # violet
+    (160, 120, 190),  # salmon
+)
+"""Colours as (Y, U, V), BT.601; a track keeps the one of its id."""
+_TEXT_LUMA = 235
+_PLATE_LUMA = 24
+_NEUTRAL = 128
+_DASH_PX = 8
+
+
+class OverlayPainter:
+    """Draws one output after another. Keeps its scaler; owned by one thread."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def paint(self, output: Output) -> VideoFrame:
+        """A new yuv420p picture, even-sized, with the tracks drawn in. `pts` and `time_base` are the frame's."""
+        source = output.frame.video
+        width, height = max(2, source.width & ~1), max(2, source.height & ~1)
+        picture = self._reformatter.reformat(source, width=width, height=height, format="yuv420p")
+        pixels: Plane = np.ascontiguousarray(picture.to_ndarray(), dtype=np.uint8).reshape(-1)
+        size = width * height
+        luma = pixels[:size].reshape(height, width)
+        chroma_u = pixels[size : size * 5 // 4].reshape(height // 2, width // 2)
+        chroma_v = pixels[size * 5 // 4 :].reshape(height // 2, width // 2)
+        for track in output.result.tracks:
+            _paint_track(luma, chroma_u, chroma_v, track)
+        painted = VideoFrame.from_ndarray(pixels.reshape(height * 3 // 2, width), format="yuv420p")
+        painted.pts, painted.time_base = source.pts, source.time_base
+        painted.colorspace, painted.color_range = source.colorspace, source.color_range
+        return painted
+
+
+def _paint_track(luma: Plane, chroma_u: Plane, chroma_v: Plane, track: TrackResult) -> None:
+    height, width = luma.shape
+    if not np.isfinite(track.box).all():
+        return
+    y, u, v = PALETTE_YUV[track.id % len(PALETTE_YUV)]
+    limits = (width, height, width, height)
+    x1, y1, x2, y2 = (round(min(max(value, -2.0), limit + 2.0)) for value, limit in zip(track.box, limits, strict=True))
+    thickness = max(2, height // 240)
+    dashed = track.state is TrackState.COASTING
+    for plane, value, shift in ((luma, y, 0), (chroma_u, u, 1), (chroma_v, v, 1)):
+        corners = (x1 >> shift, y1 >> shift), (x2 >> shift, y2 >> shift)
+        weight = max(1, thickness >> shift)
+        if dashed:
+            _dashed_rectangle(plane, *corners, value, weight, _DASH_PX >> shift)
+        else:
+            cv2.rectangle(plane, *corners, value, weight)
+        for x, dot_y in track.keypoints or track.landmarks or ():
+            cv2.circle(plane, (round(x) >> shift, round(dot_y) >> shift), weight, value, cv2.FILLED)
+    _paint_label(luma, chroma_u, chroma_v, track, (x1, y1))
+
+
+def _paint_label(luma: Plane, chroma_u: Plane, chroma_v: Plane, track: TrackResult, corner: tuple[int, int]) -> None:
+    height, width = luma.shape
+    text = f"#{track.id} {track.score:.2f}"
+    scale = max(0.4, height / 1000)
+    (text_width, text_height), descent = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    x = min(max(corner[0], 0), max(0, width - text_width - 8))
+    bottom = corner[1] if corner[1] > text_height + descent + 6 else min(height, corner[1] + text_height + descent + 6)
+    top = bottom - text_height - descent - 6
+    cv2.rectangle(luma, (x, top), (x + text_width + 8, bottom), _PLATE_LUMA, cv2.FILLED)
+    for plane in (chroma_u, chroma_v):
+        cv2.rectangle(plane, (x >> 1, top >> 1), ((x + text_width + 8) >> 1, bottom >> 1), _NEUTRAL, cv2.FILLED)
+    at = (x + 4, bottom - descent - 2)
+    cv2.putText(luma, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, _TEXT_LUMA, 1, cv2.LINE_AA)
+
+
+def _dashed_rectangle(
+    plane: Plane, first: tuple[int, int], second: tuple[int, int], value: int, weight: int, dash: int
+) -> None:
+    (x1, y1), (x2, y2) = first, second
+    for x in range(x1, x2, dash * 2):
+        for y in (y1, y2):
+            cv2.line(plane, (x, y), (min(x + dash, x2), y), value, weight)
+    for y in range(y1, y2, dash * 2):
+        for x in (x1, x2):
+            cv2.line(plane, (x, y), (x, min(y + dash, y2)), value, weight)

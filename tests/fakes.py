@@ -1,0 +1,3 @@
+"""All fakes, in one place."""
+
+from __future__ import annotations

@@ -1,0 +1,95 @@
+// HTTP with the server: WHIP and WHEP (RFC 9725) and the list of streams. Throws Failure, nothing else.
+
+import { Failure, serverRefused, serverUnreachable } from "./failures.js";
+
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/** Offers a session. Returns {answer, resource}: the SDP answer and the address that ends the session. */
+export async function offerSession(path, sdp, signal) {
+  const headers = { "Content-Type": "application/sdp", Accept: "application/sdp" };
+  const response = await request(path, { method: "POST", headers, body: sdp, signal });
+  const location = response.headers.get("Location");
+  return { answer: await response.text(), resource: location && new URL(location, response.url).href };
+}
+
+/** Ends a session. Also works while the page is closing. Never throws: a session that is left over times out. */
+export async function endSession(resource) {
+  if (!resource) return;
+  try {
+    await fetch(resource, { method: "DELETE", keepalive: true });
+  } catch {
+    // The server is gone, and the session with it.
+  }
+}
+
+/** STUN and TURN servers named by the server in Link headers (RFC 9725 section 4.6). */
+export async function iceServers(path, signal) {
+  const response = await request(path, { method: "OPTIONS", signal });
+  return parseIceLinks(response.headers.get("Link") ?? "");
+}
+
+export function parseIceLinks(header) {
+  const servers = [];
+  for (const [, urls, parameters] of header.matchAll(/<([^>]*)>((?:\s*;\s*[\w-]+\s*=\s*(?:"(?:\\.|[^"\\])*"|[^\s;,"]*))*)/g)) {
+    const values = {};
+    for (const [, key, quoted, bare] of parameters.matchAll(/([\w-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^\s;,"]*))/g)) {
+      values[key.toLowerCase()] = quoted === undefined ? bare : quoted.replace(/\\(.)/g, "$1");
+    }
+    if (values.rel !== "ice-server") continue;
+    const server = { urls };
+    if (values.username !== undefined) server.username = values.username;
+    if (values.credential !== undefined) server.credential = values.credential;
+    servers.push(server);
+  }
+  return servers;
+}
+
+/** Whether the server answers at all. */
+export async function serverAnswers() {
+  try {
+    await fetch("/streams", { cache: "no-store", signal: AbortSignal.timeout(2000) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export async function listStreams() {
+  return (await request("/streams", { headers: { Accept: "application/json" }, cache: "no-store" })).json();
+}
+
+export async function addStream({ name, source, mode }) {
+  const body = JSON.stringify({ name, source, mode });
+  const headers = { "Content-Type": "application/json", Accept: "application/json" };
+  return (await request("/streams", { method: "POST", headers, body })).json();
+}
+
+export async function removeStream(name) {
+  await request(`/streams/${encodeURIComponent(name)}`, { method: "DELETE" });
+}
+
+async function request(path, { signal, ...options }) {
+  const limit = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+  let response;
+  try {
+    response = await fetch(path, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
+  } catch (error) {
+    if (signal?.aborted) throw new Failure("stopped", "Stopped", "");
+    throw serverUnreachable(error);
+  }
+  if (response.ok) return response;
+  throw await refusal(response);
+}
+
+async function refusal(response) {
+  let problem = {};
+  try {
+    problem = JSON.parse(await response.text());
+  } catch {
+    // Not a problem document: the status alone has to do.
+  }
+  const code = typeof problem?.code === "string" ? problem.code : null;
+  const detail = typeof problem?.detail === "string" ? problem.detail : null;
+  const retryAfterS = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  return serverRefused(response.status, code, detail, Number.isNaN(retryAfterS) ? null : retryAfterS);
+}
