@@ -7,6 +7,7 @@ environment variables `STREAMAPP_SECTION__NAME`. Unknown names are errors. docs/
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -101,11 +102,21 @@ class PipelineSettings(_Section):
     )
 
 
+class ScreenRuntime(StrEnum):
+    """What runs the screening net: docs/adr/0002."""
+
+    LITERT = "litert"
+    MEDIAPIPE = "mediapipe"
+
+
 class ModelSettings(_Section):
     dir: Path = Field(Path("models"), description="Where weights are kept.")
     mirror: str | None = Field(None, description="Folder or http(s) URL with model files by name, asked first.")
     screener: str | None = Field(
         None, description="Variant that screens every frame; unset: the first installed one of the manifest."
+    )
+    runtime: ScreenRuntime = Field(
+        ScreenRuntime.LITERT, description="What runs the screening net: LiteRT, or MediaPipe's own face detector."
     )
 
 

@@ -44,9 +44,12 @@ class Mailbox(Generic[T]):
             self._writers.append(turn)
             try:
                 await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._wake_writer()  # the turn this writer can no longer take
+                raise
             finally:
-                if turn in self._writers:
-                    self._writers.remove(turn)
+                self._writers.remove(turn)
         return self.offer(item)
 
     async def get(self) -> T | None:

@@ -73,5 +73,16 @@ async def test_a_cancelled_writer_leaves_the_mailbox_usable() -> None:
     assert await mailbox.get() == 3
 
 
+async def test_a_writer_cancelled_in_its_turn_passes_the_turn_on() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    mailbox.offer(1)
+    first, second = asyncio.ensure_future(mailbox.deliver(2)), asyncio.ensure_future(mailbox.deliver(3))
+    await asyncio.sleep(0)
+    assert await mailbox.get() == 1
+    first.cancel()
+    assert await mailbox.get() == 3
+    assert await second
+
+
 def pytest_fail(item: int) -> None:
     raise AssertionError(f"{item} was dropped")

@@ -1,0 +1,115 @@
+// Draws a picture with its faces on a canvas. It knows nothing of where they came from.
+
+const COLOURS = ["#5eead4", "#fcd34d", "#c4b5fd", "#f9a8d4", "#93c5fd", "#bef264", "#fdba74", "#67e8f9"];
+const SHADE = "rgb(8 12 18 / 0.82)";
+const MAX_PIXEL_RATIO = 2;
+const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif";
+
+export class Overlay {
+  #canvas;
+  #context;
+
+  constructor(canvas) {
+    this.#canvas = canvas;
+    this.#context = canvas.getContext("2d", { alpha: false });
+    new ResizeObserver(() => this.resize()).observe(canvas);
+  }
+
+  resize() {
+    const ratio = Math.min(window.devicePixelRatio || 1, MAX_PIXEL_RATIO);
+    const width = Math.max(1, Math.round(this.#canvas.clientWidth * ratio));
+    const height = Math.max(1, Math.round(this.#canvas.clientHeight * ratio));
+    if (this.#canvas.width === width && this.#canvas.height === height) return;
+    this.#canvas.width = width;
+    this.#canvas.height = height;
+    this.onResize?.();
+  }
+
+  /** Called when the canvas was emptied by a change of its size. */
+  onResize = null;
+
+  clear() {
+    this.#context.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
+  }
+
+  /** Draws `picture` fitted into the canvas, and on it `tracks`, whose boxes are pixels of a frame `frameWidth` x
+   *  `frameHeight`. `stale` draws them faded: they belong to an older picture. */
+  draw(picture, tracks, { frameWidth, frameHeight, stale }) {
+    const context = this.#context;
+    const { width, height } = this.#canvas;
+    const fit = Math.min(width / picture.width, height / picture.height);
+    const shownWidth = picture.width * fit;
+    const shownHeight = picture.height * fit;
+    const left = (width - shownWidth) / 2;
+    const top = (height - shownHeight) / 2;
+    if (left > 0.5 || top > 0.5) this.clear();
+    context.drawImage(picture, left, top, shownWidth, shownHeight);
+    const ratio = Math.min(window.devicePixelRatio || 1, MAX_PIXEL_RATIO);
+    const place = (x, y) => [left + (x * shownWidth) / frameWidth, top + (y * shownHeight) / frameHeight];
+    context.globalAlpha = stale ? 0.55 : 1;
+    for (const track of tracks) this.#drawTrack(track, place, ratio, { left, top, right: left + shownWidth });
+    context.globalAlpha = 1;
+  }
+
+  #drawTrack(track, place, ratio, area) {
+    const context = this.#context;
+    const colour = COLOURS[track.id % COLOURS.length];
+    const [x1, y1] = place(track.box[0], track.box[1]);
+    const [x2, y2] = place(track.box[2], track.box[3]);
+    const coasting = track.state === "coasting";
+    context.lineJoin = "round";
+    context.setLineDash(coasting ? [7 * ratio, 5 * ratio] : []);
+    this.#outline(x1, y1, x2 - x1, y2 - y1, 4 * ratio, coasting ? "rgb(8 12 18 / 0.35)" : "rgb(8 12 18 / 0.55)");
+    this.#outline(x1, y1, x2 - x1, y2 - y1, 2 * ratio, colour);
+    context.setLineDash([]);
+    if (!coasting) {
+      for (const [x, y] of track.keypoints ?? track.landmarks ?? []) this.#dot(...place(x, y), 2.25 * ratio, colour);
+    }
+    this.#label(labelOf(track), x1, y1, colour, ratio, area);
+  }
+
+  #outline(x, y, width, height, lineWidth, colour) {
+    const context = this.#context;
+    context.lineWidth = lineWidth;
+    context.strokeStyle = colour;
+    context.beginPath();
+    context.roundRect(x, y, width, height, Math.min(8, Math.abs(width) / 8));
+    context.stroke();
+  }
+
+  #dot(x, y, radius, colour) {
+    const context = this.#context;
+    context.beginPath();
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.fillStyle = colour;
+    context.fill();
+    context.lineWidth = 1;
+    context.strokeStyle = SHADE;
+    context.stroke();
+  }
+
+  #label(text, x, y, colour, ratio, area) {
+    const context = this.#context;
+    context.font = `600 ${12 * ratio}px ${FONT}`;
+    const height = 20 * ratio;
+    const width = context.measureText(text).width + 20 * ratio;
+    const left = Math.max(area.left, Math.min(x - ratio, area.right - width));
+    const top = Math.max(area.top, y - height - 4 * ratio);
+    context.beginPath();
+    context.roundRect(left, top, width, height, 6 * ratio);
+    context.fillStyle = SHADE;
+    context.fill();
+    context.beginPath();
+    context.arc(left + 9 * ratio, top + height / 2, 3 * ratio, 0, 2 * Math.PI);
+    context.fillStyle = colour;
+    context.fill();
+    context.fillStyle = "#fff";
+    context.textBaseline = "middle";
+    context.fillText(text, left + 15 * ratio, top + height / 2 + 0.5 * ratio);
+  }
+}
+
+export function labelOf(track) {
+  const what = track.state === "coasting" ? "not seen" : `${Math.round(track.score * 100)} %`;
+  return `${track.id}  ${what}`;
+}

@@ -1,0 +1,181 @@
+// Brings each picture and its result together and has them drawn in one go.
+
+import { CaptureClock, median } from "./clock.js";
+import { FrameRing, watchPictures } from "./frames.js";
+import { Overlay } from "./overlay.js";
+
+const RESULTS = 40;
+const MAX_LAG_MS = 250;
+const INTERVALS = 30;
+
+export class Stage {
+  #video;
+  #overlay;
+  #events;
+  #ring = new FrameRing();
+  #clock = new CaptureClock(performance.timeOrigin);
+  #results = [];
+  #intervals = [];
+  #newestResult = null;
+  #drawn = null;
+  #unwatch = () => {};
+  #requested = 0;
+  #hold = false;
+
+  /** onPicture(times, presented): a picture came in. onDrawn(drawn): a result was drawn for the first time. */
+  constructor({ video, canvas, onPicture, onDrawn, onSize }) {
+    this.#video = video;
+    this.#overlay = new Overlay(canvas);
+    this.#overlay.onResize = () => this.#redraw();
+    this.#events = { onPicture, onDrawn, onSize };
+  }
+
+  /** Shows a MediaStream; null empties the stage. */
+  show(stream) {
+    this.#unwatch();
+    this.reset();
+    this.#ring.clear();
+    this.#intervals = [];
+    this.#drawn = null;
+    this.#video.srcObject = stream;
+    if (!stream) {
+      this.#overlay.clear();
+      return;
+    }
+    this.#video.play().catch(() => {}); // interrupted by the next show(): nothing is lost
+    this.#unwatch = watchPictures(this.#video, (times, presented) => this.#takePicture(times, presented));
+  }
+
+  /** Forgets the results of a connection that is over; the picture goes on. */
+  reset() {
+    this.#results = [];
+    this.#newestResult = null;
+    this.#clock = new CaptureClock(performance.timeOrigin);
+    if (this.#drawn) this.#drawn = { ...this.#drawn, result: null };
+  }
+
+  /** While held, the pictures are not drawn: the element beneath shows a video with boxes of its own. */
+  hold(held) {
+    this.#hold = held;
+  }
+
+  addResult(result, arrivedMs) {
+    if (this.#newestResult && result.frame <= this.#newestResult.frame) return;
+    this.#clock.observeArrival(result.captured_at, arrivedMs);
+    this.#newestResult = result;
+    this.#results.push(result);
+    if (this.#results.length > RESULTS) this.#results.shift();
+    this.#request();
+  }
+
+  /** What the canvas shows: {result, matched, ageMs, residualMs, latencyMs, width, height}, or null. */
+  get drawn() {
+    return this.#drawn;
+  }
+
+  get correctionMs() {
+    return this.#clock.correctionMs;
+  }
+
+  get heldPictures() {
+    return this.#ring.size;
+  }
+
+  /** The picture on the canvas without anything drawn on it, as a PNG data URL, or null. */
+  picture() {
+    return this.#drawn ? this.#drawn.slot.picture.toDataURL("image/png") : null;
+  }
+
+  #takePicture(times, presented) {
+    if (!this.#video.videoWidth) return;
+    const previous = this.#ring.newest();
+    const slot = this.#ring.push(this.#video, times);
+    if (previous && previous !== slot && slot.captureMs !== null && previous.captureMs !== null) {
+      this.#intervals.push((slot.captureMs - previous.captureMs) / presented);
+      if (this.#intervals.length > INTERVALS) this.#intervals.shift();
+    }
+    if (previous?.width !== slot.width || previous?.height !== slot.height) {
+      this.#events.onSize(slot.width, slot.height);
+    }
+    this.#events.onPicture(times, presented);
+    this.#request();
+  }
+
+  #request() {
+    if (this.#requested) return;
+    this.#requested = requestAnimationFrame(() => {
+      this.#requested = 0;
+      this.#compose(performance.now());
+    });
+  }
+
+  #compose(nowMs) {
+    const newest = this.#ring.newest();
+    if (!newest || this.#hold) return;
+    const drawnResult = this.#drawn?.result ?? null;
+    const pair = this.#newestPair(newest, drawnResult);
+    if (pair) this.#draw(pair.slot, pair.result, { nowMs, isNew: true, ...pair });
+    else if (!this.#newestResult) this.#draw(newest, null, { nowMs });
+    else if (newest.seenMs - (this.#drawn?.slot.seenMs ?? -Infinity) > MAX_LAG_MS || this.#drawn?.stale) {
+      this.#draw(newest, drawnResult, { nowMs, stale: true });
+    }
+  }
+
+  /** The newest result not yet drawn that can be drawn now, with its picture: the one it belongs to, or the newest if
+   *  that one is gone. Results whose picture is still to come stay waiting. */
+  #newestPair(newest, drawnResult) {
+    for (let index = this.#results.length - 1; index >= 0; index -= 1) {
+      const result = this.#results[index];
+      if (drawnResult && result.frame <= drawnResult.frame) return null;
+      const { slot, residualMs, isAhead } = this.#match(result, newest);
+      if (isAhead) continue;
+      this.#results.splice(0, index + 1);
+      const tooLate = slot && newest.seenMs - slot.seenMs > MAX_LAG_MS;
+      if (slot && !tooLate) return { result, slot, residualMs, matched: true };
+      return { result, slot: newest, residualMs, matched: false, stale: true };
+    }
+    return null;
+  }
+
+  #match(result, newest) {
+    if (Number.isInteger(result.rtp_timestamp) && newest.rtpTimestamp !== null) {
+      const slot = this.#ring.withRtpTimestamp(result.rtp_timestamp);
+      const isAhead = !slot && ((result.rtp_timestamp - newest.rtpTimestamp) | 0) > 0;
+      return { slot, residualMs: slot ? 0 : null, isAhead };
+    }
+    const captureMs = this.#clock.toPage(result.captured_at);
+    const nearest = this.#ring.nearest(captureMs);
+    if (!nearest) return { slot: null, residualMs: null, isAhead: false };
+    const residualMs = captureMs - nearest.captureMs;
+    const tolerance = this.#toleranceMs();
+    const isAhead = nearest === newest && residualMs > tolerance;
+    if (!isAhead && Math.abs(residualMs) < 2 * tolerance) {
+      this.#clock.observeResidual(residualMs - this.#clock.fineMs);
+    }
+    return { slot: Math.abs(residualMs) <= tolerance ? nearest : null, residualMs, isAhead };
+  }
+
+  /** How far a result's time may be from its picture's: under half the time between two pictures. */
+  #toleranceMs() {
+    const intervalMs = this.#intervals.length ? median(this.#intervals) : 33;
+    return Math.min(8, Math.max(3, intervalMs * 0.3));
+  }
+
+  #draw(slot, result, { nowMs, matched = false, stale = false, residualMs = null, isNew = false }) {
+    const tracks = result?.tracks ?? [];
+    const frame = result ?? slot;
+    this.#overlay.draw(slot.picture, tracks, { frameWidth: frame.width, frameHeight: frame.height, stale });
+    const capturedMs = result ? ((matched ? slot.captureMs : null) ?? this.#clock.toPage(result.captured_at)) : null;
+    const ageMs = result ? Math.max(0, nowMs - capturedMs) : null;
+    this.#drawn = { slot, result, matched, stale, residualMs, ageMs, width: slot.width, height: slot.height };
+    if (isNew) this.#events.onDrawn(this.#drawn, nowMs);
+  }
+
+  #redraw() {
+    const drawn = this.#drawn;
+    if (!drawn) return;
+    const frame = drawn.result ?? drawn.slot;
+    const size = { frameWidth: frame.width, frameHeight: frame.height, stale: drawn.stale };
+    this.#overlay.draw(drawn.slot.picture, drawn.result?.tracks ?? [], size);
+  }
+}
