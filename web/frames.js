@@ -24,7 +24,9 @@ export class FrameRing {
       slot.picture.height = height;
     }
     slot.context.drawImage(video, 0, 0, width, height);
-    Object.assign(slot, { captureMs, rtpTimestamp, seenMs, width: video.videoWidth, height: video.videoHeight });
+    const { videoWidth, videoHeight } = video;
+    Object.assign(slot, { captureMs, rtpTimestamp, seenMs, timeMs: captureMs ?? seenMs });
+    Object.assign(slot, { width: videoWidth, height: videoHeight });
     this.#next = (this.#next + 1) % this.capacity;
     return slot;
   }
@@ -39,12 +41,12 @@ export class FrameRing {
     return slot && slot.seenMs !== null ? slot : null;
   }
 
-  /** The picture whose capture time is nearest to `captureMs`, or null. */
+  /** The picture nearest in time to `captureMs`, or null: by capture time, or when it was seen if that is unknown. */
   nearest(captureMs) {
     let best = null;
     for (const slot of this.#slots) {
-      if (slot.seenMs === null || slot.captureMs === null) continue;
-      if (!best || Math.abs(slot.captureMs - captureMs) < Math.abs(best.captureMs - captureMs)) best = slot;
+      if (slot.seenMs === null) continue;
+      if (!best || Math.abs(slot.timeMs - captureMs) < Math.abs(best.timeMs - captureMs)) best = slot;
     }
     return best;
   }
@@ -65,7 +67,7 @@ export class FrameRing {
 function newSlot() {
   const picture = document.createElement("canvas");
   const context = picture.getContext("2d", { alpha: false });
-  return { picture, context, captureMs: null, rtpTimestamp: null, seenMs: null, width: 0, height: 0 };
+  return { picture, context, captureMs: null, timeMs: null, rtpTimestamp: null, seenMs: null, width: 0, height: 0 };
 }
 
 /** Calls `onPicture(times, presented)` for every picture the element shows; `presented` counts those since the last

@@ -2,6 +2,7 @@
 
 const COLOURS = ["#5eead4", "#fcd34d", "#c4b5fd", "#f9a8d4", "#93c5fd", "#bef264", "#fdba74", "#67e8f9"];
 const SHADE = "rgb(8 12 18 / 0.82)";
+const BACKGROUND = "#080c10";
 const MAX_PIXEL_RATIO = 2;
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif";
 
@@ -29,12 +30,13 @@ export class Overlay {
   onResize = null;
 
   clear() {
+    this.#context.fillStyle = BACKGROUND;
     this.#context.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
   }
 
   /** Draws `picture` fitted into the canvas, and on it `tracks`, whose boxes are pixels of a frame `frameWidth` x
-   *  `frameHeight`. `stale` draws them faded: they belong to an older picture. */
-  draw(picture, tracks, { frameWidth, frameHeight, stale }) {
+   *  `frameHeight`. `faded` draws them paler: they belong to an older picture. */
+  draw(picture, tracks, { frameWidth, frameHeight, faded }) {
     const context = this.#context;
     const { width, height } = this.#canvas;
     const fit = Math.min(width / picture.width, height / picture.height);
@@ -46,7 +48,7 @@ export class Overlay {
     context.drawImage(picture, left, top, shownWidth, shownHeight);
     const ratio = Math.min(window.devicePixelRatio || 1, MAX_PIXEL_RATIO);
     const place = (x, y) => [left + (x * shownWidth) / frameWidth, top + (y * shownHeight) / frameHeight];
-    context.globalAlpha = stale ? 0.55 : 1;
+    context.globalAlpha = faded ? 0.55 : 1;
     for (const track of tracks) this.#drawTrack(track, place, ratio, { left, top, right: left + shownWidth });
     context.globalAlpha = 1;
   }
@@ -63,7 +65,7 @@ export class Overlay {
     this.#outline(x1, y1, x2 - x1, y2 - y1, 2 * ratio, colour);
     context.setLineDash([]);
     if (!coasting) {
-      for (const [x, y] of track.keypoints ?? track.landmarks ?? []) this.#dot(...place(x, y), 2.25 * ratio, colour);
+      for (const [x, y] of track.keypoints ?? track.landmarks ?? []) this.#dot(...place(x, y), 2.75 * ratio, colour);
     }
     this.#label(labelOf(track), x1, y1, colour, ratio, area);
   }
@@ -83,7 +85,7 @@ export class Overlay {
     context.arc(x, y, radius, 0, 2 * Math.PI);
     context.fillStyle = colour;
     context.fill();
-    context.lineWidth = 1;
+    context.lineWidth = ratio;
     context.strokeStyle = SHADE;
     context.stroke();
   }

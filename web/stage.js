@@ -6,6 +6,7 @@ import { Overlay } from "./overlay.js";
 
 const RESULTS = 40;
 const MAX_LAG_MS = 250;
+const MAX_BOX_AGE_MS = 1500;
 const INTERVALS = 30;
 
 export class Stage {
@@ -20,7 +21,6 @@ export class Stage {
   #drawn = null;
   #unwatch = () => {};
   #requested = 0;
-  #hold = false;
 
   /** onPicture(times, presented): a picture came in. onDrawn(drawn): a result was drawn for the first time. */
   constructor({ video, canvas, onPicture, onDrawn, onSize }) {
@@ -51,12 +51,7 @@ export class Stage {
     this.#results = [];
     this.#newestResult = null;
     this.#clock = new CaptureClock(performance.timeOrigin);
-    if (this.#drawn) this.#drawn = { ...this.#drawn, result: null };
-  }
-
-  /** While held, the pictures are not drawn: the element beneath shows a video with boxes of its own. */
-  hold(held) {
-    this.#hold = held;
+    if (this.#drawn) this.#drawn = Object.freeze({ ...this.#drawn, result: null, matched: false });
   }
 
   addResult(result, arrivedMs) {
@@ -68,7 +63,9 @@ export class Stage {
     this.#request();
   }
 
-  /** What the canvas shows: {result, matched, ageMs, residualMs, latencyMs, width, height}, or null. */
+  /** What the canvas shows, or null: the picture's `width` and `height`, the `result` drawn on it (or null), whether
+   *  the picture is the one the result is about (`matched`), by how much their times differ (`residualMs`) and how old
+   *  the result was when drawn (`ageMs`, from its capture). */
   get drawn() {
     return this.#drawn;
   }
@@ -83,15 +80,15 @@ export class Stage {
 
   /** The picture on the canvas without anything drawn on it, as a PNG data URL, or null. */
   picture() {
-    return this.#drawn ? this.#drawn.slot.picture.toDataURL("image/png") : null;
+    return this.#drawn && this.#isHeld(this.#drawn) ? this.#drawn.slot.picture.toDataURL("image/png") : null;
   }
 
   #takePicture(times, presented) {
     if (!this.#video.videoWidth) return;
     const previous = this.#ring.newest();
     const slot = this.#ring.push(this.#video, times);
-    if (previous && previous !== slot && slot.captureMs !== null && previous.captureMs !== null) {
-      this.#intervals.push((slot.captureMs - previous.captureMs) / presented);
+    if (previous && previous !== slot) {
+      this.#intervals.push((slot.timeMs - previous.timeMs) / presented);
       if (this.#intervals.length > INTERVALS) this.#intervals.shift();
     }
     if (previous?.width !== slot.width || previous?.height !== slot.height) {
@@ -111,13 +108,13 @@ export class Stage {
 
   #compose(nowMs) {
     const newest = this.#ring.newest();
-    if (!newest || this.#hold) return;
+    if (!newest) return;
     const drawnResult = this.#drawn?.result ?? null;
     const pair = this.#newestPair(newest, drawnResult);
-    if (pair) this.#draw(pair.slot, pair.result, { nowMs, isNew: true, ...pair });
+    if (pair) this.#draw(pair.slot, pair.result, { ...pair, nowMs, isNew: true });
     else if (!this.#newestResult) this.#draw(newest, null, { nowMs });
-    else if (newest.seenMs - (this.#drawn?.slot.seenMs ?? -Infinity) > MAX_LAG_MS || this.#drawn?.stale) {
-      this.#draw(newest, drawnResult, { nowMs, stale: true });
+    else if (!this.#drawn?.matched || newest.seenMs - this.#drawn.seenMs > MAX_LAG_MS) {
+      this.#draw(newest, drawnResult, { nowMs });
     }
   }
 
@@ -132,7 +129,7 @@ export class Stage {
       this.#results.splice(0, index + 1);
       const tooLate = slot && newest.seenMs - slot.seenMs > MAX_LAG_MS;
       if (slot && !tooLate) return { result, slot, residualMs, matched: true };
-      return { result, slot: newest, residualMs, matched: false, stale: true };
+      return { result, slot: newest, residualMs, matched: false };
     }
     return null;
   }
@@ -146,7 +143,7 @@ export class Stage {
     const captureMs = this.#clock.toPage(result.captured_at);
     const nearest = this.#ring.nearest(captureMs);
     if (!nearest) return { slot: null, residualMs: null, isAhead: false };
-    const residualMs = captureMs - nearest.captureMs;
+    const residualMs = captureMs - nearest.timeMs;
     const tolerance = this.#toleranceMs();
     const isAhead = nearest === newest && residualMs > tolerance;
     if (!isAhead && Math.abs(residualMs) < 2 * tolerance) {
@@ -161,21 +158,29 @@ export class Stage {
     return Math.min(8, Math.max(3, intervalMs * 0.3));
   }
 
-  #draw(slot, result, { nowMs, matched = false, stale = false, residualMs = null, isNew = false }) {
-    const tracks = result?.tracks ?? [];
-    const frame = result ?? slot;
-    this.#overlay.draw(slot.picture, tracks, { frameWidth: frame.width, frameHeight: frame.height, stale });
+  #draw(slot, result, { nowMs, matched = false, residualMs = null, isNew = false }) {
     const capturedMs = result ? ((matched ? slot.captureMs : null) ?? this.#clock.toPage(result.captured_at)) : null;
     const ageMs = result ? Math.max(0, nowMs - capturedMs) : null;
-    this.#drawn = { slot, result, matched, stale, residualMs, ageMs, width: slot.width, height: slot.height };
+    const { width, height, seenMs } = slot;
+    this.#drawn = Object.freeze({ slot, seenMs, result, matched, residualMs, ageMs, width, height });
+    this.#paint(slot, this.#drawn);
     if (isNew) this.#events.onDrawn(this.#drawn, nowMs);
+  }
+
+  #paint(slot, { result, ageMs }) {
+    const tracks = result && ageMs <= MAX_BOX_AGE_MS ? result.tracks : [];
+    const { width, height } = result ?? slot;
+    this.#overlay.draw(slot.picture, tracks, { frameWidth: width, frameHeight: height, faded: ageMs > MAX_LAG_MS });
   }
 
   #redraw() {
     const drawn = this.#drawn;
-    if (!drawn) return;
-    const frame = drawn.result ?? drawn.slot;
-    const size = { frameWidth: frame.width, frameHeight: frame.height, stale: drawn.stale };
-    this.#overlay.draw(drawn.slot.picture, drawn.result?.tracks ?? [], size);
+    const slot = drawn && this.#isHeld(drawn) ? drawn.slot : this.#ring.newest();
+    if (drawn && slot) this.#paint(slot, drawn);
+  }
+
+  /** Whether the ring still has the drawn picture: its slots are used again. */
+  #isHeld(drawn) {
+    return drawn.slot.seenMs === drawn.seenMs;
   }
 }

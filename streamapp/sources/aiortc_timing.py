@@ -1,9 +1,9 @@
 """The only file that reaches inside aiortc; everything else uses its public interface.
 
-aiortc's jitter buffer lets a video frame go when the first packet of the *next* one arrives, a whole frame interval late;
-it asks for a lost packet once, and stands still for up to 512 packets if that fails. `ReceiveTiming` puts a
-`FrameAssembler` in its place, bounds the decoder's queue, and keeps what aiortc throws away: when each frame arrived and
-when its sender took it (RTCP sender reports, RFC 3550 section 6.4.1).
+aiortc's jitter buffer lets a video frame go when the first packet of the *next* one arrives, a frame interval late; it
+asks for a lost packet once, and stands still for up to 512 packets if that fails. `ReceiveTiming` puts a
+`FrameAssembler` in its place, bounds the decoder's queue, and keeps what aiortc throws away: when each frame arrived
+and when its sender took it (RTCP sender reports, RFC 3550 section 6.4.1).
 
 Checked against aiortc 1.14 to 1.16. With any other version, or where a name is gone, everything here does nothing, says
 so once in the log, and aiortc works as it comes.
@@ -17,6 +17,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -43,25 +44,31 @@ _NTP_TO_UNIX_S = 2_208_988_800
 _WRAP = 1 << 32
 _RECEIVER = "_RTCRtpReceiver__"
 _SENDER = "_RTCRtpSender__"
+_PARTS = ("jitter_buffer", "nack_generator", "codecs", "decoder_queue", "decoder_thread")
+_METHODS = ("_send_rtcp_nack", "_send_rtcp_pli", "_handle_rtcp_packet")
 _NEEDED = {
-    RTCRtpReceiver: tuple(_RECEIVER + n for n in ("jitter_buffer", "nack_generator", "codecs", "decoder_queue"))
-    + (_RECEIVER + "decoder_thread", "_send_rtcp_nack", "_send_rtcp_pli", "_handle_rtcp_packet", "_enabled"),
-    RTCRtpSender: tuple(_SENDER + n for n in ("rtp_timestamp", "packet_count", "force_keyframe")),
+    RTCRtpReceiver: (*(_RECEIVER + part for part in _PARTS), *_METHODS, "_enabled"),
+    RTCRtpSender: tuple(_SENDER + part for part in ("rtp_timestamp", "packet_count", "force_keyframe")),
     RTCSctpTransport: ("_inbound_streams",),
 }
-_warned: set[str] = set()
 
 
 def _knows(part: RTCRtpReceiver | RTCRtpSender | RTCSctpTransport) -> bool:
     """Whether this aiortc is one of those this file was written for. Warns once if not."""
-    installed = version("aiortc")
-    missing = [name for name in _NEEDED[type(part)] if not hasattr(part, name)] if type(part) in _NEEDED else ["?"]
-    if (1, 14) <= tuple(int(n) for n in installed.split(".")[:2]) < (1, 17) and not missing:
+    if _version_is_known() and all(hasattr(part, name) for name in _NEEDED[type(part)]):
         return True
-    if installed not in _warned:
-        _warned.add(installed)
-        _log.warning("aiortc %s is not adapted (%s): video is a frame interval later", installed, missing or "version")
+    _warn(type(part).__name__)
     return False
+
+
+@cache
+def _version_is_known() -> bool:
+    return (1, 14) <= tuple(int(number) for number in version("aiortc").split(".")[:2]) < (1, 17)
+
+
+@cache
+def _warn(part: str) -> None:
+    _log.warning("aiortc %s is not one this app adapts (%s): video comes a frame later", version("aiortc"), part)
 
 
 def _signed32(difference: int) -> int:
@@ -103,7 +110,7 @@ class ReceiveTiming:
             self._handle_rtcp = receiver._handle_rtcp_packet
             setattr(receiver, _RECEIVER + "jitter_buffer", _AssemblingBuffer(self._on_packet))
             setattr(receiver, _RECEIVER + "nack_generator", None)
-            self._receiver._handle_rtcp_packet = self._on_rtcp
+            vars(receiver)["_handle_rtcp_packet"] = self._on_rtcp  # found before the method of its class
 
     @property
     def dropped(self) -> Mapping[DropReason, int]:

@@ -209,10 +209,7 @@ class FrameAssembler:
     def _skip_past(self, sequence: int, now: float) -> None:
         """Leaves out everything up to `sequence`, and what follows up to the next I-frame."""
         assert self._head is not None
-        lost_timestamps = {p.timestamp for s, p in self._packets.items() if s <= sequence and p.data}
         self._drop_before(sequence + 1)
-        for timestamp in lost_timestamps:
-            self._count_drop(timestamp)
         self._head_starts_frame = False
         self._left_any = True
         self.require_iframe(now)
@@ -235,13 +232,13 @@ class FrameAssembler:
         data = b"".join(self._packets[s].data for s in range(first, last + 1))
         if not self._is_iframe(MediaFrame(timestamp, data, begins.payload_type, now)):
             return
-        for lost in {p.timestamp for s, p in self._packets.items() if s < first and p.data}:
-            self._count_drop(lost)
         self._drop_before(first)
         self._head_starts_frame = self._left_any = True
         self._release(now)
 
     def _drop_before(self, sequence: int) -> None:
+        for lost in sorted(s for s, packet in self._packets.items() if s < sequence and packet.data):
+            self._count_drop(self._packets[lost].timestamp)
         self._packets = {s: p for s, p in self._packets.items() if s >= sequence}
         self._gaps = {s: gap for s, gap in self._gaps.items() if s >= sequence}
         self._head = self._scanned = sequence

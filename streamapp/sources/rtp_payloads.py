@@ -1,4 +1,4 @@
-"""What the payload of an RTP packet, or a whole coded picture, says about itself: VP8 (RFC 7741) and H264 (RFC 6184)."""
+"""What the payload of an RTP packet, or a whole coded picture, says of itself: VP8 (RFC 7741) and H264 (RFC 6184)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,94 @@
+"""What was measured on, and how much processor time a process and its children took."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+_PACKAGES = ("streamapp", "aiortc", "av", "mediapipe", "ai-edge-litert", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine and the versions that matter. `load` is the load average of the last minute at the end of the run."""
+
+    cpu: str
+    cores: int
+    memory_gb: float
+    system: str
+    python: str
+    packages: dict[str, str]
+    load: float
+
+    def summary(self) -> str:
+        return f"{self.cores} cores of {self.cpu}, {self.system}, Python {self.python}, load {self.load:.1f}"
+
+
+def describe_machine() -> Machine:
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return Machine(
+        cpu=_cpu_model(),
+        cores=len(os.sched_getaffinity(0)),
+        memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        packages=packages,
+        load=round(os.getloadavg()[0], 2),
+    )
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def split_cores() -> tuple[int, int | None]:
+    """The core for what is measured and one for its load, None where there is only one."""
+    cores = sorted(os.sched_getaffinity(0))
+    return cores[0], cores[1] if len(cores) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class CpuSample:
+    """Processor seconds used by a process and its children so far, at a moment of `time.monotonic`."""
+
+    at_s: float
+    used_s: float
+
+    def percent_since(self, earlier: CpuSample) -> float:
+        """Use since `earlier`, in percent of one core."""
+        return 100 * (self.used_s - earlier.used_s) / max(self.at_s - earlier.at_s, 1e-9)
+
+
+def sample_cpu(pid: int) -> CpuSample:
+    """Of a process, its living children and those it has waited for. A process that has gone counts as 0."""
+    used_s = 0.0
+    try:
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        family = []
+    for process in family:
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        used_s += times.user + times.system
+        if process.pid == pid:
+            used_s += times.children_user + times.children_system
+    return CpuSample(time.monotonic(), used_s)

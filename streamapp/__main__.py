@@ -1,0 +1,5 @@
+"""`python -m streamapp` is `streamapp`."""
+
+from streamapp.cli import main
+
+main()

@@ -1,0 +1,112 @@
+// Shows the figures and the state of the connection. Text goes in by textContent only.
+
+import { drawTrace } from "./charts.js";
+
+const DASH = "–";
+
+const PHASES = {
+  idle: "Not connected",
+  opening: "Starting camera",
+  connecting: "Connecting",
+  live: "Live",
+  quiet: "No results",
+  waiting: "Reconnecting",
+  failed: "Failed",
+};
+
+const DROPS = {
+  stale: "a newer picture was there first",
+  queue_full: "queue full",
+  no_memory: "no memory",
+  closed: "stream closed",
+  unavailable: "not available",
+  corrupt: "could not be decoded",
+};
+
+export class Hud {
+  #root;
+  #dropsShown = "";
+  #timingShown = "";
+
+  constructor(root) {
+    this.#root = root;
+  }
+
+  /** phase: a key of PHASES. */
+  showPhase(phase) {
+    const pill = this.#find("connection");
+    pill.dataset.phase = phase;
+    setText(this.#find("connection-text"), PHASES[phase] ?? phase);
+  }
+
+  /** `figures` as in Figures.snapshot; `drawn` as in Stage.drawn. */
+  show(figures, drawn, nowMs) {
+    this.#put("latency-p50", whole(figures.latencyP50Ms));
+    this.#put("latency-p95", whole(figures.latencyP95Ms));
+    this.#put("fps-in", tenths(figures.fpsIn));
+    this.#put("fps-out", tenths(figures.fpsOut));
+    this.#put("size", figures.width ? `${figures.width} × ${figures.height}` : DASH);
+    this.#put("analysed-size", analysedSize(figures));
+    this.#put("tracks", figures.tracks ?? DASH);
+    this.#put("matched", figures.matchedShare === null ? DASH : `${Math.round(figures.matchedShare * 100)} %`);
+    const drops = Object.entries(figures.dropped);
+    this.#put("dropped", figures.frame === null ? DASH : drops.reduce((sum, [, count]) => sum + count, 0));
+    this.#showDrops(drops.filter(([, count]) => count > 0));
+    this.#showTiming(Object.entries(figures.timingMs));
+    this.#showAge(drawn);
+    drawTrace(this.#find("latency-trace"), figures.latencyTrace, { nowMs, mark: figures.latencyP95Ms });
+  }
+
+  #showAge(drawn) {
+    const badge = this.#find("age");
+    const old = drawn?.result && !drawn.matched && drawn.ageMs > 250;
+    badge.hidden = !old;
+    if (old) setText(badge, `boxes ${drawn.ageMs < 1000 ? `${Math.round(drawn.ageMs)} ms` : `${Math.round(drawn.ageMs / 1000)} s`} old`);
+  }
+
+  #showDrops(drops) {
+    const key = JSON.stringify(drops);
+    if (key === this.#dropsShown) return;
+    this.#dropsShown = key;
+    const rows = drops.map(([reason, count]) => row(DROPS[reason] ?? reason.replaceAll("_", " "), String(count)));
+    this.#find("drops").replaceChildren(...(rows.length ? rows : [row("none so far", "")]));
+  }
+
+  #showTiming(timing) {
+    const key = JSON.stringify(timing.map(([stage, ms]) => [stage, tenths(ms)]));
+    if (key === this.#timingShown) return;
+    this.#timingShown = key;
+    const rows = timing.map(([stage, ms]) => row(stage.replace(/_ms$/, "").replaceAll("_", " "), `${tenths(ms)} ms`));
+    this.#find("timing").replaceChildren(...(rows.length ? rows : [row("no results yet", "")]));
+  }
+
+  #find(id) {
+    return this.#root.getElementById(id);
+  }
+
+  #put(id, value) {
+    setText(this.#find(id), String(value));
+  }
+}
+
+function row(label, value) {
+  const item = document.createElement("li");
+  const name = document.createElement("span");
+  const figure = document.createElement("span");
+  name.textContent = label;
+  figure.textContent = value;
+  item.append(name, figure);
+  return item;
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function analysedSize({ width, height, analysedWidth, analysedHeight }) {
+  if (!analysedWidth || (analysedWidth === width && analysedHeight === height)) return "";
+  return `analysed at ${analysedWidth} × ${analysedHeight}`;
+}
+
+const whole = (value) => (value === null ? DASH : String(Math.round(value)));
+const tenths = (value) => (value === null ? DASH : value.toFixed(1));

@@ -1,0 +1,39 @@
+// `window.streamapp`: what the page knows, for tests and for a look under the bonnet. Read only.
+
+/** `current()` gives {kind, name, session, phase, failure}. */
+export function exposeState(current, { figures, stage, streams }) {
+  window.streamapp = Object.freeze({
+    /** A fresh copy on every look. */
+    get state() {
+      const { kind, name, phase, failure } = current();
+      return structuredClone({
+        kind,
+        name,
+        phase,
+        failure: failure && { code: failure.code, title: failure.title, advice: failure.advice },
+        figures: figures.snapshot(performance.now()),
+        drawn: summary(stage.drawn),
+        heldPictures: stage.heldPictures,
+        clockCorrectionMs: stage.correctionMs,
+        streams: streams.items,
+      });
+    },
+
+    /** What the canvas shows and the same picture without its boxes, as a PNG data URL; null if it is gone already. */
+    look() {
+      const picture = stage.picture();
+      return picture && { picture, drawn: structuredClone(summary(stage.drawn)) };
+    },
+
+    /** The statistics of the connection (RTCStatsReport entries). */
+    async stats() {
+      return [...((await current().session?.peer?.stats())?.values() ?? [])];
+    },
+  });
+}
+
+function summary(drawn) {
+  if (!drawn) return null;
+  const { width, height, matched, residualMs, ageMs, result } = drawn;
+  return { width, height, matched, residualMs, ageMs, result };
+}

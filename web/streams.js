@@ -1,0 +1,161 @@
+// The list of streams: kept up to date, added to and removed from. Text from the server goes in by textContent only.
+
+import { explain } from "./failures.js";
+import { addStream, listStreams, removeStream } from "./signalling.js";
+
+const POLL_MS = 2000;
+const CONFIRM_MS = 4000;
+
+const STATES = {
+  connecting: "Connecting",
+  live: "Live",
+  reconnecting: "Reconnecting",
+  ended: "Ended",
+  failed: "Failed",
+  closed: "Closed",
+};
+
+export class Streams {
+  #list;
+  #empty;
+  #template;
+  #onWatch;
+  #items = [];
+  #readMs = 0;
+  #watched = null;
+  #timer = 0;
+  #reachable = true;
+  #rows = new Map();
+
+  /** onWatch(name): somebody wants to see that stream. */
+  constructor({ list, empty, template, onWatch }) {
+    this.#list = list;
+    this.#empty = empty;
+    this.#template = template;
+    this.#onWatch = onWatch;
+  }
+
+  start() {
+    document.addEventListener("visibilitychange", () => this.refresh());
+    return this.refresh();
+  }
+
+  get items() {
+    return this.#items;
+  }
+
+  get reachable() {
+    return this.#reachable;
+  }
+
+  /** Marks the stream being watched; null for none. */
+  setWatched(name) {
+    this.#watched = name;
+    this.#render();
+  }
+
+  /** Reads the list now, and again every two seconds while the page is visible. */
+  async refresh() {
+    clearTimeout(this.#timer);
+    if (document.hidden) return;
+    try {
+      const items = await listStreams();
+      this.#items = Array.isArray(items) ? items : (items.streams ?? []);
+      this.#readMs = performance.now();
+      this.#reachable = true;
+    } catch {
+      this.#reachable = false;
+    }
+    this.#render();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.refresh(), POLL_MS);
+  }
+
+  /** Adds a stream. Throws Failure. */
+  async add(stream) {
+    try {
+      await addStream(stream);
+    } catch (error) {
+      throw explain(error);
+    }
+    await this.refresh();
+  }
+
+  #render() {
+    const names = new Set(this.#items.map((item) => item.name));
+    for (const [name, row] of this.#rows) {
+      if (names.has(name)) continue;
+      row.remove();
+      this.#rows.delete(name);
+    }
+    for (const item of this.#items) {
+      if (!this.#rows.has(item.name)) this.#rows.set(item.name, this.#newRow(item.name));
+      const row = this.#rows.get(item.name);
+      this.#fill(row, item);
+      if (row !== this.#list.children[this.#items.indexOf(item)]) this.#list.append(row);
+    }
+    this.#empty.hidden = this.#items.length > 0 && this.#reachable;
+    this.#empty.textContent = this.#reachable
+      ? "No streams yet. Add the demo clip or an RTSP camera."
+      : "The server does not answer. The list is shown as it was last.";
+  }
+
+  #newRow(name) {
+    const row = this.#template.content.firstElementChild.cloneNode(true);
+    row.dataset.stream = name;
+    row.querySelector(".stream-watch").addEventListener("click", () => this.#onWatch(name));
+    const remove = row.querySelector(".stream-remove");
+    remove.setAttribute("aria-label", `Remove ${name}`);
+    remove.addEventListener("click", () => this.#remove(name, remove));
+    return row;
+  }
+
+  #fill(row, item) {
+    const watched = item.name === this.#watched;
+    row.dataset.state = item.state;
+    row.toggleAttribute("data-watched", watched);
+    put(row, ".stream-name", item.name);
+    put(row, ".stream-source", item.source === "demo" ? "" : item.source);
+    put(row, ".stream-state", this.#stateText(item));
+    put(row, ".stream-reason", item.state === "live" ? "" : (item.reason ?? ""));
+    const watch = row.querySelector(".stream-watch");
+    watch.disabled = watched;
+    put(row, ".stream-watch", watched ? "Watching" : "Watch");
+    watch.setAttribute("aria-label", `${watched ? "Watching" : "Watch"} ${item.name}`);
+  }
+
+  #stateText(item) {
+    const text = STATES[item.state] ?? item.state;
+    if (item.state !== "reconnecting" || item.retry_in_s == null) return text;
+    const leftS = Math.max(0, Math.ceil(item.retry_in_s - (performance.now() - this.#readMs) / 1000));
+    return leftS > 0 ? `${text} in ${leftS} s, try ${item.attempt + 1}` : `${text}, try ${item.attempt + 1}`;
+  }
+
+  async #remove(name, button) {
+    if (!button.hasAttribute("data-armed")) {
+      button.setAttribute("data-armed", "");
+      button.textContent = "Really?";
+      setTimeout(() => disarm(button), CONFIRM_MS);
+      return;
+    }
+    button.disabled = true;
+    try {
+      await removeStream(name);
+    } catch (error) {
+      put(button.closest("li"), ".stream-reason", explain(error).advice);
+    }
+    button.disabled = false;
+    disarm(button);
+    await this.refresh();
+  }
+}
+
+function disarm(button) {
+  button.removeAttribute("data-armed");
+  button.textContent = "Remove";
+}
+
+function put(row, selector, text) {
+  const element = row.querySelector(selector);
+  if (element.textContent !== text) element.textContent = text;
+}
