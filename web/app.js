@@ -14,6 +14,11 @@ import { Streams } from "./streams.js";
 
 const HUD_MS = 250;
 const MODE = "fast";
+const LATENCY_TITLES = {
+  idle: "Latency, capture to drawn result",
+  camera: "Latency, capture to drawn result",
+  watch: "Latency, by the server's clock",
+};
 const find = (id) => document.getElementById(id);
 
 const figures = new Figures();
@@ -53,6 +58,7 @@ function present(next) {
   const active = next.kind !== "idle";
   find("welcome").hidden = active;
   find("stop").disabled = !active;
+  find("latency-title").textContent = LATENCY_TITLES[next.kind];
   find("viewing").textContent = { idle: "", camera: "Your camera", watch: next.name }[next.kind];
   find("stage").toggleAttribute("data-active", active);
   streams.setWatched(next.kind === "watch" ? next.name : null);

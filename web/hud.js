@@ -2,6 +2,7 @@
 
 import { drawTrace } from "./charts.js";
 
+const OLD_MS = 250;
 const DASH = "–";
 
 const PHASES = {
@@ -59,9 +60,10 @@ export class Hud {
 
   #showAge(drawn) {
     const badge = this.#find("age");
-    const old = drawn?.result && !drawn.matched && drawn.ageMs > 250;
-    badge.hidden = !old;
-    if (old) setText(badge, `boxes ${drawn.ageMs < 1000 ? `${Math.round(drawn.ageMs)} ms` : `${Math.round(drawn.ageMs / 1000)} s`} old`);
+    const lagMs = drawn?.lagMs ?? 0;
+    badge.hidden = lagMs <= OLD_MS;
+    if (lagMs <= OLD_MS) return;
+    setText(badge, `boxes ${lagMs < 1000 ? `${Math.round(lagMs)} ms` : `${Math.round(lagMs / 1000)} s`} old`);
   }
 
   #showDrops(drops) {

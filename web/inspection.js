@@ -34,6 +34,6 @@ export function exposeState(current, { figures, stage, streams }) {
 
 function summary(drawn) {
   if (!drawn) return null;
-  const { width, height, matched, residualMs, ageMs, result } = drawn;
-  return { width, height, matched, residualMs, ageMs, result };
+  const { width, height, matched, residualMs, ageMs, lagMs, result } = drawn;
+  return { width, height, matched, residualMs, ageMs, lagMs, result };
 }

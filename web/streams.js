@@ -3,7 +3,7 @@
 import { explain } from "./failures.js";
 import { addStream, listStreams, removeStream } from "./signalling.js";
 
-const POLL_MS = 2000;
+const POLL_MS = 1000;
 const CONFIRM_MS = 4000;
 
 const STATES = {
@@ -21,7 +21,7 @@ export class Streams {
   #template;
   #onWatch;
   #items = [];
-  #readMs = 0;
+  #firstSeen = new Map();
   #watched = null;
   #timer = 0;
   #reachable = true;
@@ -54,14 +54,14 @@ export class Streams {
     this.#render();
   }
 
-  /** Reads the list now, and again every two seconds while the page is visible. */
+  /** Reads the list now, and again every second while the page is visible. */
   async refresh() {
     clearTimeout(this.#timer);
     if (document.hidden) return;
     try {
       const items = await listStreams();
-      this.#items = Array.isArray(items) ? items : (items.streams ?? []);
-      this.#readMs = performance.now();
+      this.#items = items;
+      this.#noteStates();
       this.#reachable = true;
     } catch {
       this.#reachable = false;
@@ -127,8 +127,19 @@ export class Streams {
   #stateText(item) {
     const text = STATES[item.state] ?? item.state;
     if (item.state !== "reconnecting" || item.retry_in_s == null) return text;
-    const leftS = Math.max(0, Math.ceil(item.retry_in_s - (performance.now() - this.#readMs) / 1000));
+    const waitedS = (performance.now() - this.#firstSeen.get(stateKey(item))) / 1000;
+    const leftS = Math.ceil(item.retry_in_s - waitedS);
     return leftS > 0 ? `${text} in ${leftS} s, try ${item.attempt + 1}` : `${text}, try ${item.attempt + 1}`;
+  }
+
+  /** Notes when each state was first seen: a wait counts from there, and no clock but ours is needed. */
+  #noteStates() {
+    const seen = new Map();
+    for (const item of this.#items) {
+      const key = stateKey(item);
+      seen.set(key, this.#firstSeen.get(key) ?? performance.now());
+    }
+    this.#firstSeen = seen;
   }
 
   async #remove(name, button) {
@@ -149,6 +160,8 @@ export class Streams {
     await this.refresh();
   }
 }
+
+const stateKey = ({ name, since, state, attempt }) => JSON.stringify([name, since, state, attempt]);
 
 function disarm(button) {
   button.removeAttribute("data-armed");

@@ -12,6 +12,7 @@ import numpy as np
 from streamapp.errors import ModelError, ModelInvalid, UsageError
 from streamapp.faces import Detections, Detector
 from streamapp.frame import Image
+from streamapp.zoo.native_log import without_chatter
 
 try:
     import mediapipe as mp
@@ -35,9 +36,13 @@ class MediaPipeScreener:
             min_detection_confidence=min_score,
         )
         try:
-            self._detector: FaceDetector | None = FaceDetector.create_from_options(options)
+            with without_chatter():
+                detector = FaceDetector.create_from_options(options)
+                # The first call is slow, and says what the graph's threads have to say: better here than on a frame.
+                detector.detect(mp.Image(mp.ImageFormat.SRGB, np.zeros((16, 16, 3), np.uint8)))
         except (RuntimeError, ValueError) as error:
             raise ModelInvalid(f"{variant}: MediaPipe does not take the weights: {error}") from error
+        self._detector: FaceDetector | None = detector
 
     @property
     def variant(self) -> str:

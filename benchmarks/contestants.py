@@ -1,0 +1,148 @@
+"""The servers that are compared over WebRTC, and how each is asked for a session."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks.detectors import app_environment
+from benchmarks.glass import Message
+from benchmarks.processes import Server, ServerFailed, free_port, running
+from streamapp.results import FrameResult
+from streamapp.settings import Settings
+
+PEERS = Path(__file__).parent / "peers"
+MANY = "64"
+"""Sessions that a server under test may hold: more than it can."""
+
+
+class Contestant(Protocol):
+    """A server's program and its dialect."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def label(self) -> str:
+        """Of the data channel that the client opens."""
+
+    def command(self, port: int) -> Sequence[str]:
+        """What starts it."""
+
+    def environment(self) -> Mapping[str, str]: ...
+
+    def answer(self, server: Server, offer: str) -> str:
+        """The SDP answer. Raises ServerFailed."""
+
+    def start(self, server: Server) -> None:
+        """What else its own page does once the connection is up."""
+
+    def message(self, arrived_ms: float, data: str, time_origin_ms: float) -> Message | None:
+        """A message of the data channel as a result; None for anything else."""
+
+
+@dataclass(slots=True)
+class Streamapp:
+    settings: Settings
+    name: str = "streamapp"
+    label: str = "results"
+
+    def command(self, port: int) -> Sequence[str]:
+        return [sys.executable, "-m", "benchmarks.peers.streamapp_server", "serve", "--port", str(port)]
+
+    def environment(self) -> Mapping[str, str]:
+        return app_environment(self.settings, STREAMAPP_WEBRTC__MAX_SESSIONS=MANY)
+
+    def answer(self, server: Server, offer: str) -> str:
+        return server.post("/whip?mode=fast", offer.encode(), "application/sdp")
+
+    def start(self, server: Server) -> None:
+        pass
+
+    def message(self, arrived_ms: float, data: str, time_origin_ms: float) -> Message | None:
+        try:
+            result = FrameResult.from_json(data)
+        except ValueError:
+            return None
+        detector_ms = result.timing_ms["screen"]
+        return Message(
+            arrived_ms,
+            captured_ms=result.captured_at * 1e3 - time_origin_ms,
+            pts_ms=result.pts_s * 1e3,
+            detector_ms=detector_ms,
+            server_ms=result.timing_ms["total"],
+        )
+
+
+@dataclass(slots=True)
+class AiortcEcho:
+    """aiortc as it comes, no model: what the plumbing alone does."""
+
+    name: str = "aiortc"
+    label: str = "results"
+
+    def command(self, port: int) -> Sequence[str]:
+        return [sys.executable, "-m", "benchmarks.peers.aiortc_echo", str(port)]
+
+    def environment(self) -> Mapping[str, str]:
+        return os.environ
+
+    def answer(self, server: Server, offer: str) -> str:
+        return server.post("/offer", offer.encode(), "application/sdp")
+
+    def start(self, server: Server) -> None:
+        pass
+
+    def message(self, arrived_ms: float, data: str, time_origin_ms: float) -> Message | None:  # noqa: ARG002
+        number = json.loads(data)["number"]
+        return Message(arrived_ms, number=number) if isinstance(number, int) else None
+
+
+@dataclass(slots=True)
+class FastRtc:
+    """FastRTC's minimal example: the handler flips the picture."""
+
+    python: Path
+    name: str = "FastRTC"
+    label: str = "text"
+    _ids: list[str] = field(default_factory=list)
+
+    def command(self, port: int) -> Sequence[str]:
+        return [str(self.python), str(PEERS / "fastrtc_flip.py"), str(port)]
+
+    def environment(self) -> Mapping[str, str]:
+        return {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+
+    def answer(self, server: Server, offer: str) -> str:
+        self._ids.append(uuid.uuid4().hex)
+        body = {"sdp": offer, "type": "offer", "webrtc_id": self._ids[-1]}
+        answer = json.loads(server.post("/webrtc/offer", json.dumps(body).encode(), "application/json"))
+        if "sdp" not in answer:
+            raise ServerFailed(f"FastRTC: {answer}")
+        return str(answer["sdp"])
+
+    def start(self, server: Server) -> None:
+        deadline_s = time.monotonic() + 5
+        while server.post(f"/start/{self._ids[-1]}", b"", "application/json") == "0":
+            if time.monotonic() > deadline_s:
+                raise ServerFailed("FastRTC has no connection to start")
+            time.sleep(0.1)
+
+    def message(self, arrived_ms: float, data: str, time_origin_ms: float) -> Message | None:  # noqa: ARG002
+        return None
+
+
+@contextmanager
+def serving(contestant: Contestant, core: int | None = None) -> Iterator[Server]:
+    port = free_port()
+    environment = contestant.environment()
+    with running(contestant.name, contestant.command(port), port, env=environment, core=core) as server:
+        yield server

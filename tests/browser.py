@@ -1,0 +1,112 @@
+"""A real browser on the real page: headless Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from streamapp.frame import Image
+
+ROOT = Path(__file__).parent.parent
+ARTEFACTS = ROOT / "artefacts"
+INSECURE_HOST = "camera-page.test"
+"""A name that Chromium here resolves to 127.0.0.1 but, unlike localhost, does not trust."""
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 740}
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_QUIET = (
+    "--no-sandbox",  # the tests may run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-domain-reliability",
+)
+_LOOPBACK_ICE = ("--allow-loopback-in-peer-connection", "--disable-features=WebRtcHideLocalIpsWithMdns")
+
+
+def chromium_path() -> str:
+    """Chromium's program; skips the calling test, by name, where there is none."""
+    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("no chromium here (Debian: apt-get install chromium)")
+    return found
+
+
+@contextmanager
+def open_browser(*, camera: Path | None = None, granted: bool = True) -> Iterator[Browser]:
+    """A headless Chromium. `camera` is an MJPEG file that its only camera plays over and over; without one there is
+    no camera. `granted`: whether pages get the camera without asking."""
+    flags = [*_QUIET, *_LOOPBACK_ICE, f"--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1"]
+    if camera is not None:
+        flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}"]
+    if granted:
+        flags.append("--use-fake-ui-for-media-stream")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=flags)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def open_page(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
+    """A page in a context of its own. Raises AssertionError at the end if its script failed or broke its policy."""
+    complaints: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            complaints.append(message.text)
+
+    page = browser.new_context(**{"viewport": DESKTOP, **context}).new_page()
+    page.set_default_timeout(15_000)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", note)
+    try:
+        page.goto(url)
+        yield page
+    finally:
+        page.context.close()
+    assert complaints == []
+
+
+def state(page: Page) -> dict[str, Any]:
+    """`window.streamapp.state`."""
+    found: dict[str, Any] = page.evaluate("streamapp.state")
+    return found
+
+
+def until_state(page: Page, condition: str, timeout_s: float = 20.0) -> dict[str, Any]:
+    """Waits until `condition`, JavaScript over `state`, holds; returns the state."""
+    expression = f"() => {{ const state = streamapp.state; return ({condition}) && state; }}"
+    found: dict[str, Any] = page.wait_for_function(expression, timeout=timeout_s * 1000, polling=50).json_value()
+    return found
+
+
+def decode_picture(data_url: str) -> Image:
+    """An image data URL as RGB."""
+    coded = np.frombuffer(base64.b64decode(data_url.split(",", 1)[1]), np.uint8)
+    picture = cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB)
+    assert picture is not None
+    return picture.astype(np.uint8, copy=False)
+
+
+def save_screenshot(page: Page, name: str) -> Path:
+    """Keeps a screenshot under artefacts/."""
+    path = ARTEFACTS / f"{name}.png"
+    path.parent.mkdir(exist_ok=True)
+    page.screenshot(path=path)
+    return path
