@@ -11,7 +11,7 @@ RUN_STAMP := $(VENV)/.installed-$(EXTRA)
 DEV_STAMP := $(VENV)/.installed-$(EXTRA)-dev
 OTHER_BUILD := $(if $(filter gpu,$(EXTRA)),onnxruntime,onnxruntime-gpu)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header -c requirements/constraints.in
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint lock bench clean
@@ -55,7 +55,7 @@ $(BIN)/python:
 # The stamps say what is in the environment; one of them at a time is true.
 $(RUN_STAMP): requirements/$(EXTRA).txt pyproject.toml | $(BIN)/python
 	@rm -f $(VENV)/.installed-*
-	$(PIP) uninstall --quiet --yes $(OTHER_BUILD)
+	@$(PIP) uninstall --quiet --yes $(OTHER_BUILD) 2>/dev/null
 	$(PIP) install --quiet --require-hashes -r requirements/$(EXTRA).txt
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

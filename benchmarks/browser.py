@@ -90,9 +90,9 @@ def visit(
         offer = page.evaluate(
             "wishes => offer(wishes)", {**wishes, "label": contestant.label, "receiveVideo": receive_video}
         )
-        answer = contestant.answer(server, offer)
+        answer = contestant.answer(server.url, offer)
         _evaluate_within(page, "answer => connect(answer)", answer)
-        contestant.start(server)
+        contestant.start(server.url)
         page.wait_for_timeout(SETTLE_S * 1000)
         page.evaluate("begin()")
         before = sample_cpu(server.pid)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from benchmarks.detectors import app_environment
 from benchmarks.glass import Message
-from benchmarks.processes import Server, ServerFailed, free_port, running
+from benchmarks.processes import Server, ServerFailed, free_port, post, running
 from streamapp.results import FrameResult
 from streamapp.settings import Settings
 
@@ -34,16 +34,20 @@ class Contestant(Protocol):
     def label(self) -> str:
         """Of the data channel that the client opens."""
 
+    @property
+    def sends_results(self) -> bool:
+        """Whether it sends something per picture on the data channel, and so can do without returning video."""
+
     def command(self, port: int) -> Sequence[str]:
         """What starts it."""
 
     def environment(self) -> Mapping[str, str]: ...
 
-    def answer(self, server: Server, offer: str) -> str:
-        """The SDP answer. Raises ServerFailed."""
+    def answer(self, url: str, offer: str) -> str:
+        """The SDP answer of the server at `url`. Raises ServerFailed."""
 
-    def start(self, server: Server) -> None:
-        """What else its own page does once the connection is up."""
+    def start(self, url: str) -> None:
+        """What else its own page does once the newest session is connected. Raises ServerFailed."""
 
     def message(self, arrived_ms: float, data: str, time_origin_ms: float) -> Message | None:
         """A message of the data channel as a result; None for anything else."""
@@ -54,6 +58,7 @@ class Streamapp:
     settings: Settings
     name: str = "streamapp"
     label: str = "results"
+    sends_results: bool = True
 
     def command(self, port: int) -> Sequence[str]:
         return [sys.executable, "-m", "benchmarks.peers.streamapp_server", "serve", "--port", str(port)]
@@ -61,10 +66,10 @@ class Streamapp:
     def environment(self) -> Mapping[str, str]:
         return app_environment(self.settings, STREAMAPP_WEBRTC__MAX_SESSIONS=MANY)
 
-    def answer(self, server: Server, offer: str) -> str:
-        return server.post("/whip?mode=fast", offer.encode(), "application/sdp")
+    def answer(self, url: str, offer: str) -> str:
+        return post(f"{url}/whip?mode=fast", offer.encode(), "application/sdp")
 
-    def start(self, server: Server) -> None:
+    def start(self, url: str) -> None:
         pass
 
     def message(self, arrived_ms: float, data: str, time_origin_ms: float) -> Message | None:
@@ -88,6 +93,7 @@ class AiortcEcho:
 
     name: str = "aiortc"
     label: str = "results"
+    sends_results: bool = True
 
     def command(self, port: int) -> Sequence[str]:
         return [sys.executable, "-m", "benchmarks.peers.aiortc_echo", str(port)]
@@ -95,10 +101,10 @@ class AiortcEcho:
     def environment(self) -> Mapping[str, str]:
         return os.environ
 
-    def answer(self, server: Server, offer: str) -> str:
-        return server.post("/offer", offer.encode(), "application/sdp")
+    def answer(self, url: str, offer: str) -> str:
+        return post(f"{url}/offer", offer.encode(), "application/sdp")
 
-    def start(self, server: Server) -> None:
+    def start(self, url: str) -> None:
         pass
 
     def message(self, arrived_ms: float, data: str, time_origin_ms: float) -> Message | None:  # noqa: ARG002
@@ -113,6 +119,7 @@ class FastRtc:
     python: Path
     name: str = "FastRTC"
     label: str = "text"
+    sends_results: bool = False
     _ids: list[str] = field(default_factory=list)
 
     def command(self, port: int) -> Sequence[str]:
@@ -121,17 +128,17 @@ class FastRtc:
     def environment(self) -> Mapping[str, str]:
         return {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
 
-    def answer(self, server: Server, offer: str) -> str:
+    def answer(self, url: str, offer: str) -> str:
         self._ids.append(uuid.uuid4().hex)
         body = {"sdp": offer, "type": "offer", "webrtc_id": self._ids[-1]}
-        answer = json.loads(server.post("/webrtc/offer", json.dumps(body).encode(), "application/json"))
+        answer = json.loads(post(f"{url}/webrtc/offer", json.dumps(body).encode(), "application/json"))
         if "sdp" not in answer:
             raise ServerFailed(f"FastRTC: {answer}")
         return str(answer["sdp"])
 
-    def start(self, server: Server) -> None:
+    def start(self, url: str) -> None:
         deadline_s = time.monotonic() + 5
-        while server.post(f"/start/{self._ids[-1]}", b"", "application/json") == "0":
+        while post(f"{url}/start/{self._ids[-1]}", b"", "application/json") == "0":
             if time.monotonic() > deadline_s:
                 raise ServerFailed("FastRTC has no connection to start")
             time.sleep(0.1)
@@ -146,3 +153,11 @@ def serving(contestant: Contestant, core: int | None = None) -> Iterator[Server]
     environment = contestant.environment()
     with running(contestant.name, contestant.command(port), port, env=environment, core=core) as server:
         yield server
+
+
+def contestants(settings: Settings, fastrtc: Path | None) -> dict[str, Contestant]:
+    """All of them by name, ours first. FastRTC is left out where it is not installed."""
+    found: list[Contestant] = [Streamapp(settings), AiortcEcho()]
+    if fastrtc is not None:
+        found.insert(1, FastRtc(fastrtc))
+    return {contestant.name: contestant for contestant in found}

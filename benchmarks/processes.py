@@ -45,20 +45,6 @@ class Server:
             said = self._output.read().decode(errors="replace")[-2000:]
             raise ServerFailed(f"{self.name} ended with code {self._process.returncode}:\n{said}")
 
-    def post(self, path: str, body: bytes, content_type: str) -> str:
-        """Raises ServerFailed when it is refused."""
-        headers = {"Content-Type": content_type, "Accept": "*/*"}
-        request = urllib.request.Request(self.url + path, data=body, headers=headers)
-        try:
-            with urllib.request.urlopen(request, timeout=15) as response:
-                answer: bytes = response.read()
-        except urllib.error.HTTPError as error:
-            raise ServerFailed(f"{self.name} {path}: {error.code} {error.read()[:500]!r}") from error
-        except OSError as error:
-            self.check()
-            raise ServerFailed(f"{self.name} {path}: {error}") from error
-        return answer.decode()
-
 
 @contextmanager
 def running(
@@ -83,6 +69,19 @@ def running(
             yield server
         finally:
             _end(process)
+
+
+def post(address: str, body: bytes, content_type: str) -> str:
+    """The answer to an HTTP POST. Raises ServerFailed when it is refused, or the server is not there."""
+    request = urllib.request.Request(address, data=body, headers={"Content-Type": content_type, "Accept": "*/*"})
+    try:
+        with urllib.request.urlopen(request, timeout=15) as response:
+            answer: bytes = response.read()
+    except urllib.error.HTTPError as error:
+        raise ServerFailed(f"{address}: {error.code} {error.read()[:500]!r}") from error
+    except OSError as error:
+        raise ServerFailed(f"{address}: {error}") from error
+    return answer.decode()
 
 
 def free_port() -> int:

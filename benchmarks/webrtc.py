@@ -18,7 +18,7 @@ from playwright.sync_api import Error as BrowserError
 
 from benchmarks.browser import Visit, camera_browser, visit
 from benchmarks.camera import write_camera
-from benchmarks.contestants import AiortcEcho, Contestant, FastRtc, Streamapp, serving
+from benchmarks.contestants import Contestant, contestants, serving
 from benchmarks.detectors import measured_settings
 from benchmarks.glass import Latencies, display_latencies, message_latencies
 from benchmarks.isolation import enter
@@ -81,18 +81,15 @@ def _median(values: Sequence[float]) -> float:
 
 def run_webrtc(options: Options, size: Size, pairs: int, seconds: float, address: str, only: Sequence[str]) -> None:
     settings = measured_settings()
-    python = fastrtc_python()
-    ours, bare = Streamapp(settings), AiortcEcho()
-    entries = [Entry(ours, True), Entry(ours, False), Entry(bare, True), Entry(bare, False)]
-    if python is not None:
-        entries.insert(1, Entry(FastRtc(python), True))
-    entries = [entry for entry in entries if entry.contestant.name in (only or (entry.contestant.name,))]
+    field = {name: one for name, one in contestants(settings, fastrtc_python()).items() if not only or name in only}
+    entries = [Entry(contestant, True) for contestant in field.values()]
+    entries += [Entry(contestant, False) for contestant in field.values() if contestant.sends_results]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-camera-")))
         progress(f"writing a numbered camera, {size}")
         camera = write_camera(folder / "camera.y4m", size)
         servers = {}
-        for contestant in {entry.contestant.name: entry.contestant for entry in entries}.values():
+        for contestant in field.values():
             progress(f"starting {contestant.name}")
             servers[contestant.name] = stack.enter_context(serving(contestant))
         browser = stack.enter_context(camera_browser(camera, address))

@@ -6,6 +6,7 @@ import base64
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,21 @@ def until_state(page: Page, condition: str, timeout_s: float = 20.0) -> dict[str
     expression = f"() => {{ const state = streamapp.state; return ({condition}) && state; }}"
     found: dict[str, Any] = page.wait_for_function(expression, timeout=timeout_s * 1000, polling=50).json_value()
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the page's canvas showed at one moment: the picture as a data URL, without anything drawn on it, and what
+    was drawn."""
+
+    picture: str
+    drawn: dict[str, Any]
+
+
+def look(page: Page) -> Sight:
+    """What the canvas shows now."""
+    seen = page.wait_for_function("() => streamapp.look()").json_value()
+    return Sight(**seen)
 
 
 def decode_picture(data_url: str) -> Image:

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import httpx
-import pytest
 
-from tests.shared_data import shared_dir
 from tests.waiting import until_sync
+from tests.weights import SHORT_RANGE, weights_of
 
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT_S = 30.0
@@ -101,12 +100,8 @@ class ServerProcess:
 
 
 def models_dir() -> Path:
-    """A folder with the weights that screen every frame; skips where there is none."""
-    folder = shared_dir()
-    for candidate in (ROOT / "models", *([folder / "models"] if folder else [])):
-        if any(candidate.glob("*blaze*.tflite")) or any(candidate.glob("face_detection*.tflite")):
-            return candidate
-    pytest.skip("no screening weights here (streamapp models pull)")
+    """A folder with the weights that screen every frame; skips the calling test where there is none."""
+    return weights_of(*SHORT_RANGE)[1].parent
 
 
 @contextmanager

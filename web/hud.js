@@ -15,6 +15,15 @@ const PHASES = {
   failed: "Failed",
 };
 
+const SITUATIONS = {
+  opening: "Waiting for the camera. If the browser asks, allow it.",
+  connecting: "Connecting",
+  quiet: "The server is there but sends no results",
+};
+
+const LATENCY = "Latency, capture to drawn result";
+const LATENCY_BY_SERVER = "Latency, by the server's clock";
+
 const DROPS = {
   stale: "a newer picture was there first",
   queue_full: "queue full",
@@ -33,11 +42,21 @@ export class Hud {
     this.#root = root;
   }
 
-  /** phase: a key of PHASES. */
-  showPhase(phase) {
+  /** phase: a key of PHASES; kind: idle, camera or watch. */
+  showPhase(phase, kind) {
     const pill = this.#find("connection");
     pill.dataset.phase = phase;
     setText(this.#find("connection-text"), PHASES[phase] ?? phase);
+    setText(this.#find("latency-title"), kind === "watch" ? LATENCY_BY_SERVER : LATENCY);
+  }
+
+  /** Says over the video why there is nothing new to see, where nothing has failed. `stream` describes the stream
+   *  being watched if it is not live, else null. */
+  showSituation({ phase }, stream) {
+    const text = phase === "live" || phase === "quiet" ? (stream ?? SITUATIONS[phase]) : SITUATIONS[phase];
+    const line = this.#find("situation");
+    line.hidden = !text;
+    setText(line, text ?? "");
   }
 
   /** `figures` as in Figures.snapshot; `drawn` as in Stage.drawn. */

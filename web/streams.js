@@ -15,6 +15,8 @@ const STATES = {
   closed: "Closed",
 };
 
+const SOURCES = { demo: "demo clip", webrtc: "a browser's camera" };
+
 export class Streams {
   #list;
   #empty;
@@ -46,6 +48,13 @@ export class Streams {
 
   get reachable() {
     return this.#reachable;
+  }
+
+  /** Why a stream is not live, in words; null if it is, or is not known. */
+  describe(name) {
+    const item = this.#items.find((candidate) => candidate.name === name);
+    if (!item || item.state === "live") return null;
+    return [this.#stateText(item), item.reason].filter(Boolean).join(": ");
   }
 
   /** Marks the stream being watched; null for none. */
@@ -115,7 +124,7 @@ export class Streams {
     row.dataset.state = item.state;
     row.toggleAttribute("data-watched", watched);
     put(row, ".stream-name", item.name);
-    put(row, ".stream-source", item.source === "demo" ? "" : item.source);
+    put(row, ".stream-source", SOURCES[item.source] ?? item.source);
     put(row, ".stream-state", this.#stateText(item));
     put(row, ".stream-reason", item.state === "live" ? "" : (item.reason ?? ""));
     const watch = row.querySelector(".stream-watch");

@@ -77,19 +77,24 @@ class Feeds:
 class PeerPictures:
     """One peer's pictures. Joining the encoder shows something at once; where the source's own pictures will do, it
     changes over to those at their next I-frame, and back whenever the peer needs an I-frame: a source cannot be asked
-    for one. Nothing is taken before the first `get`.
-
-    forward: the source's own pictures may be used.
+    for one. Nothing is taken before the first `get`, which is when the connection is up.
     """
 
-    def __init__(self, feeds: Feeds, key: FeedKey, *, forward: bool) -> None:
+    def __init__(self, feeds: Feeds, session: StreamSession, *, overlay: bool) -> None:
         self._feeds = feeds
-        self._key = key
-        self._forward = forward
+        self._session = session
+        self._overlay = overlay
+        self._key: FeedKey | None = None
+        self._forward = False
         self._encoded: EncodedSubscription | None = None
         self._own: EncodedSubscription | None = None
         self._last_pts_s = float("-inf")
         self._closed = False
+
+    def settle(self, codec: VideoCodec) -> None:
+        """The codec that was negotiated. Before the first `get`."""
+        self._key = FeedKey(self._session, codec, self._overlay)
+        self._forward = codec is VideoCodec.H264 and not self._overlay
 
     @property
     def forwarding(self) -> bool:
@@ -98,7 +103,7 @@ class PeerPictures:
 
     async def get(self) -> EncodedPicture | None:
         """The next picture, later than all before; None once the stream has ended or `close` was called."""
-        if self._encoded is None and self._own is None:
+        if self._encoded is None and self._own is None and not self._closed:
             self._join()
         while not self._closed:
             if self._encoded is not None and self._own is not None and self._own.waiting:
@@ -119,7 +124,7 @@ class PeerPictures:
 
     def request_iframe(self) -> None:
         """The peer lost a picture."""
-        if self._encoded is not None:
+        if self._encoded is not None and self._key is not None:
             self._feeds.request_iframe(self._key)
         elif self._own is not None:
             self._rejoin(may_forward=True)
@@ -132,9 +137,10 @@ class PeerPictures:
         self._leave_encoder()
 
     def _join(self) -> None:
+        assert self._key is not None, "settle comes first"
         self._encoded = self._feeds.join(self._key)
-        if self._forward and not self._closed:
-            self._own = self._key.session.encoded.subscribe()
+        if self._forward:
+            self._own = self._session.encoded.subscribe()
 
     def _rejoin(self, *, may_forward: bool) -> None:
         self._forward = may_forward
@@ -144,7 +150,7 @@ class PeerPictures:
         self._join()
 
     def _leave_encoder(self) -> None:
-        if self._encoded is not None:
+        if self._encoded is not None and self._key is not None:
             self._feeds.leave(self._key, self._encoded)
             self._encoded = None
 

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 4.0
 LOOK_INTERVAL_S = 0.5
-_OVER = (SourceState.ENDED, SourceState.FAILED, SourceState.CLOSED)
+OVER = (SourceState.ENDED, SourceState.FAILED, SourceState.CLOSED)
 _NEGOTIATION_ERRORS = (
     *(ValueError, AssertionError, AttributeError, KeyError, IndexError, TypeError, RuntimeError),
     *(InternalError, InvalidAccessError, InvalidStateError),
@@ -121,6 +121,7 @@ class Peer:
         self.session, self.results = session, results
         self._attachments.append(session.attach(results))
         self._on_free.append(session.watch_status(self._on_status))
+        self._on_status(session.status)
 
     def on_free(self, release: Callable[[], None]) -> None:
         """Calls `release` once when the connection is over."""
@@ -198,7 +199,7 @@ class Peer:
             self.finish(PeerEnd.BY_PEER)
 
     def _on_status(self, status: SourceStatus) -> None:
-        if status.state in _OVER:
+        if status.state in OVER:
             self.finish(PeerEnd.STREAM_ENDED)
 
     def _on_channel(self, channel: RTCDataChannel) -> None:

@@ -19,8 +19,11 @@ _CODES = {
     400: "bad_request",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
+    412: "precondition_failed",
     413: "body_too_large",
     415: "media_type_unsupported",
+    428: "precondition_required",
 }
 
 

@@ -1,9 +1,9 @@
 """How fast a sender may send, told from how long its packets are under way. Pure: no I/O, no clock.
 
-A sender that is told less than it could use sends smaller or fewer pictures, so the limit begins high, falls only when a
-queue *stands* somewhere on the path, and rises again by itself, whatever the sender makes of it. aiortc's own estimate is
-bounded by what comes in, and Chromium sends no more than it is told: the two hold each other down at 200 kbit/s.
-Short queues, as from bursts and radio links, are left alone; loss is the sender's own business (RFC 8698 has both).
+A sender that is told less than it could use sends smaller or fewer pictures, so the limit begins high, falls only when
+a queue *stands* somewhere on the path, and rises again by itself, whatever the sender makes of it. aiortc's estimate is
+bounded by what comes in, and Chromium sends no more than it is told: the two hold each other down at 200 kbit/s. Short
+queues, as from bursts and radio links, are left alone; loss is the sender's own business.
 """
 
 from __future__ import annotations

@@ -1,0 +1,130 @@
+"""The page with a camera, end to end: a real browser, a recorded face, the real server in its own process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from streamapp.settings import ModelSettings, Settings
+from streamapp.zoo.base import FaceScreener
+from streamapp.zoo.registry import open_screener
+from tests.browser import decode_picture, look, open_page, save_screenshot, state, until_state
+from tests.server_process import ServerProcess, models_dir, serving
+
+pytestmark = pytest.mark.e2e
+LIVE = "state.phase === 'live' && state.figures.latencySamples > 60"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with serving(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def screener() -> Iterator[FaceScreener]:
+    """The detector the server uses, called directly."""
+    screener = open_screener(Settings(models=ModelSettings(dir=models_dir())))
+    yield screener
+    screener.close()
+
+
+@pytest.fixture(scope="module")
+def live(camera_browser: Browser, server: ServerProcess) -> Iterator[Page]:
+    """A page with its camera on and results coming in."""
+    with open_page(camera_browser, server.url) as page:
+        page.get_by_role("button", name="Start camera").click()
+        until_state(page, LIVE)
+        yield page
+
+
+def test_boxes_are_drawn_on_the_picture_they_belong_to(live: Page, screener: FaceScreener) -> None:
+    """Each looked-at picture is searched again, by the detector itself: its face must be where the box was drawn."""
+    overlaps = []
+    for _ in range(12):
+        seen = look(live)
+        if seen.drawn["matched"] and seen.drawn["result"]["tracks"]:
+            picture = decode_picture(seen.picture)
+            found = screener.screen(picture, 0.0)
+            assert len(found) > 0
+            scale = picture.shape[1] / seen.drawn["result"]["width"]
+            drawn = [np.array(track["box"]) * scale for track in seen.drawn["result"]["tracks"]]
+            overlaps.append(max(overlap(box, found.boxes[int(np.argmax(found.scores))]) for box in drawn))
+        live.wait_for_timeout(150)
+    assert len(overlaps) >= 8
+    assert np.median(overlaps) > 0.85
+    assert min(overlaps) > 0.6
+
+
+def overlap(box: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of two boxes x1 y1 x2 y2."""
+    width, height = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
+    shared = max(0.0, width) * max(0.0, height)
+    areas = np.prod(box[2:] - box[:2]) + np.prod(other[2:] - other[:2])
+    return float(shared / (areas - shared))
+
+
+def test_nearly_every_result_is_drawn_on_its_own_frame(live: Page) -> None:
+    figures = state(live)["figures"]
+    assert figures["matchedShare"] > 0.9
+    assert abs(state(live)["clockCorrectionMs"]) < 10
+
+
+def test_results_come_as_fast_as_the_camera_and_in_order(live: Page) -> None:
+    frames = [until_state(live, LIVE)["figures"]["frame"]]
+    for _ in range(5):
+        live.wait_for_timeout(200)
+        frames.append(state(live)["figures"]["frame"])
+    assert frames == sorted(set(frames))
+    figures = state(live)["figures"]
+    assert figures["fpsIn"] > 20
+    assert figures["fpsOut"] > 0.75 * figures["fpsIn"]
+
+
+def test_the_delay_is_bounded_and_counts_every_sample(live: Page) -> None:
+    figures = state(live)["figures"]
+    assert 0 < figures["latencyP50Ms"] <= figures["latencyP95Ms"] < 400
+    assert figures["latencySamples"] > 60
+
+
+def test_the_figures_are_shown(live: Page) -> None:
+    for name in ("latency-p50", "latency-p95", "fps-in", "fps-out", "tracks", "matched", "dropped"):
+        expect(live.locator(f"#{name}")).to_have_text(re.compile(r"^\d"))
+    expect(live.locator("#size")).to_have_text("640 × 480")
+    expect(live.locator("#connection")).to_have_text("Live")
+    live.get_by_text("Where time and frames go").click()
+    assert live.locator("#timing li").count() >= 2
+    save_screenshot(live, "console-desktop-light")
+    live.emulate_media(color_scheme="dark")
+    save_screenshot(live, "console-desktop-dark")
+    live.emulate_media(color_scheme="light")
+
+
+def test_another_resolution_keeps_the_connection(live: Page) -> None:
+    before = state(live)["figures"]["frame"]
+    live.get_by_label("Resolution").select_option("1280x720")
+    figures = until_state(live, "state.figures.analysedWidth === 1280 && state.figures.width === 1280")["figures"]
+    assert figures["analysedHeight"] == 720
+    live.get_by_label("Resolution").select_option("640x480")
+    after = until_state(live, "state.figures.analysedWidth === 640 && state.figures.width === 640")
+    assert after["figures"]["frame"] > before
+    assert after["phase"] == "live"
+
+
+def test_the_server_can_draw_instead(live: Page) -> None:
+    live.get_by_role("switch", name="Drawn by the server").check()
+    until_state(live, LIVE)
+    returned = live.locator("#returned")
+    expect(returned).to_be_visible()
+    live.wait_for_function("() => document.getElementById('returned').videoWidth === 640")
+    first = returned.evaluate("video => video.getVideoPlaybackQuality().totalVideoFrames")
+    live.wait_for_function(
+        f"() => document.getElementById('returned').getVideoPlaybackQuality().totalVideoFrames > {first + 15}"
+    )
+    live.get_by_role("switch", name="Drawn by the server").uncheck()
+    until_state(live, LIVE)
+    expect(returned).to_be_hidden()
