@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 import av
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from benchmarks.media import Size, decoded, videos
@@ -54,12 +55,12 @@ def write_mp4(target: Path, coding: Coding, size: Size, *, iframe_every: int, lo
     return target
 
 
-def _later(packet: av.Packet[VideoStream], by_s: int) -> av.Packet[VideoStream]:
+def _later(packet: av.Packet[VideoStream], by_s: int) -> av.Packet[Stream]:
     """A copy, `by_s` seconds later: the muxer takes packets for its own and changes them."""
     assert packet.pts is not None
     assert packet.dts is not None
     assert packet.time_base is not None
-    copy: av.Packet[VideoStream] = av.Packet(bytes(packet))
+    copy = av.Packet(bytes(packet))
     shift = round(by_s / packet.time_base)
     copy.pts, copy.dts, copy.time_base = packet.pts + shift, packet.dts + shift, packet.time_base
     copy.stream, copy.is_keyframe = packet.stream, packet.is_keyframe

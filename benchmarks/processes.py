@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from benchmarks.machine import on_core
+
 START_TIMEOUT_S = 40.0
 STOP_TIMEOUT_S = 12.0
 ROOT = Path(__file__).parent.parent
@@ -52,18 +54,17 @@ def running(
 ) -> Iterator[Server]:
     """Starts a server, on one core only if asked, waits until its port answers, and ends it with the block."""
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=dict(os.environ if env is None else env),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with on_core(core):
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=dict(os.environ if env is None else env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         try:
-            if core is not None:
-                os.sched_setaffinity(process.pid, {core})
             server = Server(name, process, port, output)
             _wait_for_port(server)
             yield server

@@ -6,7 +6,6 @@ A GStreamer server sends a clip that was encoded beforehand; it has one core, wh
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.clips import CLIP_S, H264, write_mp4
-from benchmarks.machine import sample_cpu, split_cores
+from benchmarks.machine import on_core, sample_cpu, split_cores
 from benchmarks.media import HD
 from benchmarks.processes import ROOT, Server, ServerFailed, free_port, running
 from benchmarks.report import Cell, Figure, Options, Table, parser, progress, publish
@@ -23,7 +22,7 @@ from benchmarks.report import Cell, Figure, Options, Table, parser, progress, pu
 PYTHON_WITH_GSTREAMER = "/usr/bin/python3"
 PACKAGES = "python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
 FULL_RATE = 29.0
-COUNTS, SECONDS = (1, 2, 4, 6, 8, 10, 12, 14, 16, 20, 24), 8.0
+COUNTS, SECONDS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16), 8.0
 QUICK_COUNTS, QUICK_SECONDS = (1, 4), 3.0
 WAYS = {"runtime": "streamapp", "floor": "floor: decode + bare detector", "script": "plain script"}
 PROCESS_TIMEOUT_S = 90.0
@@ -53,8 +52,8 @@ def measure(way: str, url: str, streams: int, seconds: float, server: Server, co
     """Raises ServerFailed when the reader does not come to an end."""
     command = [sys.executable, "-m", "benchmarks.peers.rtsp_readers", way, url, str(streams), str(seconds)]
     before = sample_cpu(server.pid)
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    os.sched_setaffinity(process.pid, {core})
+    with on_core(core):
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         output, errors = process.communicate(timeout=PROCESS_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:

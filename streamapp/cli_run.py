@@ -95,7 +95,7 @@ class _Meter:
         parts.append(f"{sum(session.dropped.values())} dropped")
         if self.latency_ms:
             p50, p95 = np.percentile(self.latency_ms, [50, 95])
-            parts.append(f"latency {p50:.1f} ms p50, {p95:.1f} p95")
+            parts.append(f"{p50:.1f} ms (p95 {p95:.1f})")
         status = session.status
         parts.append(status.state.value if status.reason is None else f"{status.state.value}: {status.reason}")
         return " · ".join(parts)
@@ -149,7 +149,7 @@ async def _show_progress(
     if not console.is_terminal:
         await end
         return
-    columns = (SpinnerColumn(), BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
+    columns = (SpinnerColumn(), BarColumn(bar_width=10), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, auto_refresh=False, transient=False) as progress:
         bar = progress.add_task("connecting", total=max_frames)
         while not end.done():

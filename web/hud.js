@@ -11,7 +11,7 @@ const PHASES = {
   connecting: "Connecting",
   live: "Live",
   quiet: "No results",
-  waiting: "Reconnecting",
+  waiting: "Retrying",
   failed: "Failed",
 };
 

@@ -79,7 +79,7 @@ async def read_with_runtime(settings: Settings, url: str, streams: int, seconds:
             session = runtime.open_stream(name, lambda numbering: open_source(url, numbering, settings.sources))
             session.attach(sink)
         async with asyncio.timeout(OPEN_TIMEOUT_S):
-            while not window.flowing:
+            while not window.flowing:  # noqa: ASYNC110 - the sinks count, they set no event
                 await asyncio.sleep(0.1)
         await asyncio.sleep(SETTLE_S)
         window.begin()

@@ -13,7 +13,7 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 
-from gi.repository import GLib, Gst, GstRtspServer
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 - versions are chosen first
 
 PIPELINE = (
     '( filesrc location="{clip}" ! qtdemux ! h264parse config-interval=-1 ! identity sync=true '

@@ -63,8 +63,8 @@ def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
 
 
 async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
-    """Serves until SIGTERM or SIGINT; then ends every connection and finalises every file. `ready` gets the address once
-    requests are answered. Raises SettingsError for an address that is not allowed, UsageError for one that is taken."""
+    """Serves until SIGTERM or SIGINT; then ends every connection and finalises every file. `ready` gets the address
+    once requests are answered. Raises SettingsError for an address that is not allowed, UsageError for a taken one."""
     check_binding(settings.server)
     with contextlib.closing(_listen(settings.server)) as listener:
         async with Runtime.start(settings) as runtime, Signalling.start(runtime) as signalling:

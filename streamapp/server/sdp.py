@@ -94,7 +94,7 @@ def read_offer(body: bytes, limits: Limits) -> Offer:
 
 
 def read_fragment(body: bytes, limits: Limits) -> Fragment:
-    """Raises OfferTooLarge or OfferInvalid. Leaves out candidates that may not be contacted (RFC 9725 section 4.3.2)."""
+    """Leaves out candidates that may not be contacted (RFC 9725 section 4.3.2). Raises OfferTooLarge, OfferInvalid."""
     lines = _lines(body, MAX_FRAGMENT_BYTES)
     username, section, mid = None, -1, None
     candidates = []

@@ -61,9 +61,9 @@ def test_the_camera_is_refused(camera_file: Path, server: ServerProcess) -> None
 
 def test_the_camera_is_in_use(camera_browser: Browser, server: ServerProcess) -> None:
     """No second program can hold a recorded camera, so the browser's answer is played."""
-    busy = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotReadableError'); }"
+    busy = "async () => { throw new DOMException('', 'NotReadableError'); }"
     with open_page(camera_browser, server.url) as page:
-        page.evaluate(busy)
+        page.evaluate(f"() => {{ navigator.mediaDevices.getUserMedia = {busy}; }}")
         start(page)
         expect_notice(page, "The camera is in use", "Close it there, then try again")
 
@@ -95,6 +95,9 @@ def test_video_packets_do_not_get_through(camera_browser: Browser, server: Serve
     """The answer names no address the browser could reach: a firewall, seen from the page."""
 
     def without_addresses(route: Route) -> None:
+        if route.request.method != "POST":
+            route.continue_()
+            return
         answer = route.fetch()
         body = re.sub(r"a=candidate:.*\r\n", "", answer.text())
         route.fulfill(response=answer, body=body)
@@ -119,7 +122,7 @@ def test_the_server_dies_and_comes_back(camera_browser: Browser, server: ServerP
         lost = until_state(page, "state.phase === 'waiting'", 8)
         assert lost["failure"]["code"] in {"server_unreachable", "connection_lost"}
         expect(page.locator("#notice")).to_be_visible()
-        expect(page.locator("#connection")).to_have_text("Reconnecting")
+        expect(page.locator("#connection")).to_have_text("Retrying")
         save_screenshot(page, "notice-server-gone")
         server.start()
         until_state(page, LIVE, 30)

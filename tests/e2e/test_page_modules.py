@@ -146,5 +146,5 @@ def test_refusals_say_whether_waiting_helps(page: Page) -> None:
       return [full, unsupported].map(({ code, retry, retryAfterS, advice }) => [code, retry, retryAfterS, advice]);
     """
     full, unsupported = run(page, "failures.js", body)
-    assert full == ["overloaded", True, 10, "all 8 sessions are in use"]
+    assert full == ["overloaded", True, 10, "All 8 sessions are in use"]
     assert unsupported == ["refused", False, None, "It answered with status 422."]
