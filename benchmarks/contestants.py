@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +53,25 @@ class Contestant(Protocol):
         """A message of the data channel as a result; None for anything else."""
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One contestant in one way of use."""
+
+    contestant: Contestant
+    receive_video: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.contestant.name}, {'returned video' if self.receive_video else 'data channel only'}"
+
+
+def ways_of_use(field: Iterable[Contestant]) -> list[Entry]:
+    """Everything that is measured of each: with returned video, then with results alone."""
+    field = tuple(field)
+    data = [Entry(contestant, receive_video=False) for contestant in field if contestant.sends_results]
+    return [*(Entry(contestant, receive_video=True) for contestant in field), *data]
+
+
 @dataclass(slots=True)
 class Streamapp:
     settings: Settings
@@ -84,6 +103,7 @@ class Streamapp:
             pts_ms=result.pts_s * 1e3,
             detector_ms=detector_ms,
             server_ms=result.timing_ms["total"],
+            steps_ms=result.timing_ms,
         )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import statistics
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 MAX_LATENCY_MS = 4000.0
 """Beyond, a number may mean a later picture: they begin again after 8 s."""
@@ -38,6 +38,8 @@ class Message:
     detector_ms: float = 0.0
     server_ms: float | None = None
     """From the picture's last packet to the result leaving the pump."""
+    steps_ms: Mapping[str, float] = field(default_factory=dict)
+    """What the server says its stages took."""
 
 
 @dataclass(frozen=True, slots=True)

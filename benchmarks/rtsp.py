@@ -68,6 +68,23 @@ def measure(way: str, url: str, streams: int, seconds: float, server: Server, co
     return Load(way, streams, min(reading["fps"]), reading["cpu_percent"], served)
 
 
+def measure_twice(way: str, url: str, streams: int, seconds: float, server: Server, core: int) -> Load | None:
+    """Once more if the first try did not keep up, or failed: the machine may have been busy. None if both failed."""
+    best: Load | None = None
+    for _ in range(2):
+        try:
+            load = measure(way, url, streams, seconds, server, core)
+        except ServerFailed as error:
+            progress(str(error))
+            continue
+        progress(f"{way}, {streams} streams: {load.slowest_fps:.1f} fps, {load.cpu_percent:.0f} % of a core")
+        if best is None or load.slowest_fps > best.slowest_fps:
+            best = load
+        if best.kept_up:
+            break
+    return best
+
+
 def run_rtsp(options: Options) -> None:
     counts, seconds = (QUICK_COUNTS, QUICK_SECONDS) if options.quick else (COUNTS, SECONDS)
     core, load_core = split_cores()
@@ -87,15 +104,10 @@ def run_rtsp(options: Options) -> None:
             for way in WAYS:
                 if way in beaten:
                     continue
-                try:
-                    load = measure(way, url, streams, seconds, server, core)
-                except ServerFailed as error:
-                    progress(str(error))
-                    beaten.add(way)
-                    continue
-                loads.append(load)
-                progress(f"{way}, {streams} streams: {load.slowest_fps:.1f} fps, {load.cpu_percent:.0f} % of a core")
-                if not load.kept_up:
+                load = measure_twice(way, url, streams, seconds, server, core)
+                if load is not None:
+                    loads.append(load)
+                if load is None or not load.kept_up:
                     beaten.add(way)
     publish("rtsp", options, _figures(loads), [_table(loads)])
 

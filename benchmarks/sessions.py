@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.clips import VP8, encoded
-from benchmarks.contestants import Contestant, contestants, serving
+from benchmarks.contestants import Entry, contestants, serving, ways_of_use
 from benchmarks.detectors import measured_settings
 from benchmarks.isolation import enter
 from benchmarks.machine import CpuSample, on_core, sample_cpu, split_cores
@@ -31,16 +31,6 @@ LOADED_PERCENT = 90.0
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    contestant: Contestant
-    receive_video: bool
-
-    @property
-    def name(self) -> str:
-        return f"{self.contestant.name}, {'returned video' if self.receive_video else 'data channel only'}"
-
-
-@dataclass(frozen=True, slots=True)
 class Load:
     """So many sessions of one entry. Rates are those of the slowest session; None where nothing was asked for."""
 
@@ -52,8 +42,12 @@ class Load:
     clients_percent: float
 
     @property
+    def slowest_fps(self) -> float:
+        return min(rate for rate in (self.results_fps, self.pictures_fps) if rate is not None)
+
+    @property
     def kept_up(self) -> bool:
-        return all(rate >= FULL_RATE for rate in (self.results_fps, self.pictures_fps) if rate is not None)
+        return self.slowest_fps >= FULL_RATE
 
 
 def measure(entry: Entry, server: Server, sessions: int, seconds: float, clip: Path, core: int | None) -> Load:
@@ -91,12 +85,30 @@ def measure(entry: Entry, server: Server, sessions: int, seconds: float, clip: P
     )
 
 
+def measure_twice(
+    entry: Entry, server: Server, sessions: int, seconds: float, clip: Path, core: int | None
+) -> Load | None:
+    """Once more if the first try did not keep up, or failed: the machine may have been busy. None if both failed."""
+    best: Load | None = None
+    for _ in range(2):
+        try:
+            load = measure(entry, server, sessions, seconds, clip, core)
+        except ServerFailed as error:
+            progress(str(error))
+            continue
+        progress(_summary(load))
+        if best is None or load.slowest_fps > best.slowest_fps:
+            best = load
+        if best.kept_up:
+            break
+    return best
+
+
 def run_sessions(options: Options, only: Sequence[str]) -> None:
     counts, seconds = (QUICK_COUNTS, QUICK_SECONDS) if options.quick else (COUNTS, SECONDS)
     field = contestants(measured_settings(), fastrtc_python())
     field = {name: one for name, one in field.items() if not only or name in only}
-    entries = [Entry(contestant, False) for contestant in field.values() if contestant.sends_results]
-    entries += [Entry(contestant, True) for contestant in field.values()]
+    entries = ways_of_use(field.values())
     core, load_core = split_cores()
     if load_core is None:
         progress("one core only: the publishers share it with the server, so figures are too low")
@@ -110,23 +122,17 @@ def run_sessions(options: Options, only: Sequence[str]) -> None:
         for sessions in counts:
             for entry in tuple(entries):
                 server = servers[entry.contestant.name]
-                try:
-                    load = measure(entry, server, sessions, seconds, clip, load_core)
-                except ServerFailed as error:
-                    progress(str(error))
-                    entries.remove(entry)
-                    continue
-                loads.append(load)
-                progress(_summary(load))
-                if not load.kept_up:
+                load = measure_twice(entry, server, sessions, seconds, clip, load_core)
+                if load is not None:
+                    loads.append(load)
+                if load is None or not load.kept_up:
                     entries.remove(entry)
     publish("sessions", options, _figures(loads), [_table(loads)])
 
 
 def _summary(load: Load) -> str:
-    rate = min(rate for rate in (load.results_fps, load.pictures_fps) if rate is not None)
     used = f"server {load.cpu_percent:.0f} %, publishers {load.clients_percent:.0f} %"
-    return f"{load.entry.name}, {load.sessions} sessions: {rate:.1f} fps, {used}"
+    return f"{load.entry.name}, {load.sessions} sessions: {load.slowest_fps:.1f} fps, {used}"
 
 
 def _table(loads: list[Load]) -> Table:
@@ -144,14 +150,8 @@ def _table(loads: list[Load]) -> Table:
         for load in sorted(loads, key=lambda load: (load.entry.name, load.sessions))
     ]
     columns = (
-        "server",
-        "sessions",
-        "results fps",
-        "video fps",
-        "CPU %",
-        "CPU % a session",
-        "publishers CPU %",
-        "limit",
+        *("server", "sessions", "results fps", "video fps"),
+        *("CPU %", "CPU % a session", "publishers CPU %", "limit"),
     )
     notes = (
         f"{VGA}@30 VP8 at {VP8.bit_rate / 1e6:.1f} Mbit/s, server on one core. fps: of the slowest session. aiortc has "

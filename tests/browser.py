@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,20 +47,19 @@ def chromium_path() -> str:
 
 
 @contextmanager
-def open_browser(*, camera: Path | None = None, granted: bool = True) -> Iterator[Browser]:
+def open_browser(
+    *, camera: Path | None = None, granted: bool = True, beside: Browser | None = None
+) -> Iterator[Browser]:
     """A headless Chromium. `camera` is an MJPEG file that its only camera plays over and over; without one there is
-    no camera. `granted`: whether pages get the camera without asking."""
+    no camera. `granted`: whether pages get the camera without asking. `beside`: a browser that is open already."""
     flags = [*_QUIET, *_LOOPBACK_ICE, f"--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1"]
     if camera is not None:
         flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}"]
     if granted:
         flags.append("--use-fake-ui-for-media-stream")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=flags)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    with ExitStack() as stack:
+        kind = beside.browser_type if beside else stack.enter_context(sync_playwright()).chromium
+        yield stack.enter_context(kind.launch(executable_path=chromium_path(), args=flags))
 
 
 @contextmanager
@@ -72,7 +71,7 @@ def open_page(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
         if "Content Security Policy" in message.text:
             complaints.append(message.text)
 
-    page = browser.new_context(**{"viewport": DESKTOP, **context}).new_page()
+    page = browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce", **context}).new_page()
     page.set_default_timeout(15_000)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", note)

@@ -24,6 +24,13 @@ def face_clip() -> Path:
     return real if real and real.is_file() else demo_clip()
 
 
+def street_clip() -> Path:
+    """A recording full of motion, expensive to code: a real one of the shared test data, else the demo clip."""
+    folder = shared_dir()
+    real = folder / "media/videos/facenet_pytorch_video.mp4" if folder else None
+    return real if real and real.is_file() else demo_clip()
+
+
 def demo_clip() -> Path:
     """Our own recording; skips where it has not been made."""
     clip = asset("recordings/demo.mp4")

@@ -31,7 +31,7 @@ def h264_pictures(count: int, *, width: int = 160, height: int = 120, gop: int =
     stream = io.BytesIO()
     _encode(stream, "h264", count, width, height, gop, b_frames)
     stream.seek(0)
-    with av.open(stream, format="h264") as container:
+    with av.open(stream, "r", format="h264") as container:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
 

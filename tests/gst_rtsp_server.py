@@ -57,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", default="0")
     parser.add_argument("--codec", choices=sorted(ENCODERS), default="h264")
+    parser.add_argument("--clip", help="play this recording instead of the test picture; it ends with the stream")
     parser.add_argument("--auth", choices=("basic", "digest"))
     parser.add_argument("--user", default="admin")
     parser.add_argument("--password", default="")
@@ -68,9 +69,11 @@ def main() -> None:
     server.set_address("127.0.0.1")
     server.set_service(options.port)
     factory = GstRtspServer.RTSPMediaFactory()
+    picture = "videotestsrc is-live=true pattern=ball"
+    if options.clip:
+        picture = f'filesrc location="{options.clip}" ! decodebin ! videoconvert ! videorate'
     factory.set_launch(
-        f"( videotestsrc is-live=true pattern=ball ! videoscale ! capsfilter name=size caps={caps(SIZES[0])} "
-        f"! {ENCODERS[options.codec]} )"
+        f"( {picture} ! videoscale ! capsfilter name=size caps={caps(SIZES[0])} ! {ENCODERS[options.codec]} )"
     )
     factory.set_shared(True)
     if options.auth or options.certificate:

@@ -100,7 +100,7 @@ class FakeCamera:
     describe_status: str = "200 OK"
     describe_headers: Sequence[str] = ()
     sdp_media: str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n"
-    first_timestamp: int = 0
+    first_timestamp: int = 90_000
     requests: list[str] = field(default_factory=list)
     """The requests seen, whole."""
     connections: int = 0

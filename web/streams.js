@@ -135,7 +135,7 @@ export class Streams {
 
   #stateText(item) {
     const text = STATES[item.state] ?? item.state;
-    if (item.state !== "reconnecting" || item.retry_in_s == null) return text;
+    if (item.retry_in_s === null) return text;
     const waitedS = (performance.now() - this.#firstSeen.get(stateKey(item))) / 1000;
     const leftS = Math.ceil(item.retry_in_s - waitedS);
     return leftS > 0 ? `${text} in ${leftS} s, try ${item.attempt + 1}` : `${text}, try ${item.attempt + 1}`;

@@ -61,15 +61,18 @@ async function end() {
   recording = false;
   let sent = null;
   let received = null;
+  let roundTripMs = null;
   for (const report of (await pc.getStats()).values()) {
     if (report.type === "outbound-rtp" && report.kind === "video") sent = report;
     if (report.type === "inbound-rtp" && report.kind === "video") received = report;
+    if (report.type === "candidate-pair" && report.nominated && report.responsesReceived)
+      roundTripMs = (1000 * report.totalRoundTripTime) / report.responsesReceived;
   }
   return {
     ...log,
     timeOrigin: performance.timeOrigin,
     sent: sent && [sent.frameWidth, sent.frameHeight, sent.framesPerSecond ?? 0],
-    codec: sent?.codecId ?? "",
+    roundTripMs,
     jitterBufferMs: received?.jitterBufferEmittedCount
       ? (1000 * received.jitterBufferDelay) / received.jitterBufferEmittedCount
       : null,

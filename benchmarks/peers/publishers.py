@@ -106,13 +106,13 @@ class Publisher:
         if self._pc.connectionState == "connected":
             self._connected.set()
 
-    def _on_message(self, data: str | bytes) -> None:
+    def _on_message(self, _: str | bytes) -> None:
         self.results += 1
 
     def _count_pictures(self, receiver: RTCRtpReceiver) -> None:
         """The marker bit ends a picture; decoding it would cost more than sending."""
 
-        async def count(packet: RtpPacket, arrival_time_ms: int) -> None:
+        async def count(packet: RtpPacket, arrival_time_ms: int) -> None:  # noqa: ARG001 - aiortc names them
             if packet.marker:
                 self.pictures += 1
 

@@ -22,7 +22,7 @@ from streamapp.server.routes.health import health_router
 from streamapp.server.routes.page import Page
 from streamapp.server.routes.streams import streams_router
 from streamapp.server.routes.webrtc import webrtc_router
-from streamapp.server.security import Guard, check_binding
+from streamapp.server.security import BodyLimit, Guard, check_binding
 from streamapp.server.signalling import Signalling
 from streamapp.settings import ServerSettings, Settings
 
@@ -42,14 +42,13 @@ def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
         version=__version__,
         docs_url=None,  # its page is loaded from other people's servers
         redoc_url=None,
-        max_body_size=settings.server.max_body_bytes,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     problems.install(app)
     app.include_router(webrtc_router(signalling, settings.webrtc))
-    app.include_router(streams_router(runtime), max_body_size=MAX_JSON_BYTES)
+    app.include_router(streams_router(runtime))
     app.include_router(health_router(runtime, signalling))
-    app.mount("/", Page(asset("web")), name="page")
+    app.router.default = Page(asset("web"))  # not mounted: then wrong methods on the API's paths would be its to answer
     if settings.server.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -58,6 +57,7 @@ def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
             allow_headers=["Content-Type", "If-Match"],
             expose_headers=["Location", "ETag", "Link", "Retry-After"],
         )
+    app.add_middleware(BodyLimit, max_bytes=settings.server.max_body_bytes, by_prefix={"/streams": MAX_JSON_BYTES})
     app.add_middleware(Guard, settings=settings.server)
     return app
 

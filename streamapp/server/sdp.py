@@ -17,6 +17,10 @@ from streamapp.settings import WebRtcSettings
 
 MAX_LINES = 1500
 """A browser's offer of audio, video and data has about 250."""
+MAX_FORMATS = 96
+"""Codecs in one media section; a browser's video section has about 40."""
+MAX_WILDCARDS = 16
+"""`a=rtcp-fb:*` lines in one media section; aiortc copies each to every codec."""
 MAX_FRAGMENT_BYTES = 16_384
 MIN_PORT = 1024
 """ICE uses ephemeral ports; below are services that a peer has no business naming."""
@@ -75,6 +79,7 @@ def read_offer(body: bytes, limits: Limits) -> Offer:
     session, media = sections[0], sections[1:]
     for section in media:
         _check_section(session, section)
+    _check_bundle(session, media)
     video = next((section for section in media if section[0].startswith("m=video")), None)
     if video is None:
         raise OfferUnsupported("the offer has no video")
@@ -175,11 +180,23 @@ def _check_section(session: list[str], section: list[str]) -> None:
     match = _MEDIA_LINE.fullmatch(section[0])
     if match is None:
         raise OfferInvalid(f"malformed media section: {section[0][:80]}")
+    formats = sum(line.startswith("a=rtpmap:") for line in section)
+    if formats > MAX_FORMATS or sum(line.startswith("a=rtcp-fb:*") for line in section) > MAX_WILDCARDS:
+        raise OfferTooLarge(f"a media section has more than {MAX_FORMATS} codecs or {MAX_WILDCARDS} a=rtcp-fb:* lines")
     if match[2] == "0" and "a=bundle-only" not in section:
         raise OfferUnsupported("the offer has a rejected media section (port 0)")
     for name in ("ice-ufrag", "ice-pwd", "fingerprint", "setup"):
         if _attribute(session, section, name) is None:
             raise OfferInvalid(f"a media section has no a={name}")
+
+
+def _check_bundle(session: list[str], media: list[list[str]]) -> None:
+    """Every section has a name of its own, and what is bundled is there (RFC 9143): aiortc would be left with half a
+    connection that it cannot even close."""
+    mids = [_attribute([], section, "mid") for section in media]
+    bundled = [mid for line in session if line.startswith("a=group:BUNDLE") for mid in line.split()[1:]]
+    if None in mids or len(set(mids)) < len(mids) or not set(bundled) <= set(mids):
+        raise OfferInvalid("the media sections have no a=mid, the same one, or not those named in a=group:BUNDLE")
 
 
 def _attribute(session: list[str], section: list[str], name: str) -> str | None:

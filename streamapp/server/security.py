@@ -4,7 +4,9 @@ told about our pages. Plain ASGI, so that it stands before everything, streaming
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 
+from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -100,6 +102,39 @@ class Guard:
         if site not in _FOREIGN_SITES or (origin is not None and origin.lower() in self._origins):
             return True
         return method in _SAFE_METHODS and headers.get("sec-fetch-mode") == "navigate"
+
+
+class BodyLimit:
+    """Refuses request bodies over a limit with 413, told by Content-Length or, if they are chunked, once they are too
+    long. `by_prefix`: lower limits for the paths that begin so."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int, by_prefix: Mapping[str, int]) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._by_prefix = by_prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = min((n for prefix, n in self._by_prefix.items() if scope["path"].startswith(prefix)), default=None)
+        limit = self._max_bytes if limit is None else min(limit, self._max_bytes)
+        received = 0
+
+        async def receive_limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise HTTPException(413, f"the body is larger than {limit} bytes")
+            return message
+
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdecimal() and int(declared[:20]) > limit:
+            refusal = problem(413, "body_too_large", f"the body is larger than {limit} bytes")
+            await refusal(scope, receive, send)
+        else:
+            await self._app(scope, receive_limited, send)
 
 
 def _bracketed(host: str) -> str:

@@ -169,8 +169,10 @@ class Signalling:
         self._peers[peer.id] = peer
         try:
             yield peer
-        except BaseException:
-            self._tasks[peer.id] = self._group.create_task(self._free(peer))
+        except BaseException as error:
+            freeing = self._tasks[peer.id] = self._group.create_task(self._free(peer))
+            if not isinstance(error, asyncio.CancelledError):
+                await asyncio.wait((freeing,))  # whoever tries again at once finds the place free
             raise
         self._tasks[peer.id] = self._group.create_task(self._run(peer), name=f"{kind}:{peer.id[:6]}")
 

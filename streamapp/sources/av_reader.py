@@ -22,6 +22,7 @@ from streamapp.sources.base import FrameNumbering, Outlet
 from streamapp.sources.coded import CodedPictures
 from streamapp.sources.decoder import Picture, PictureDecoder
 from streamapp.sources.handover import Handover
+from streamapp.sources.joining import PictureJoiner
 from streamapp.sources.pacing import Pacer
 
 Packet: TypeAlias = "av.Packet[av.VideoStream]"
@@ -92,7 +93,7 @@ async def _wait_opened(handover: Handover, opening: Opening) -> None:
     steps = {handover.opened, handover.finished}
     done, _ = await asyncio.wait(steps, timeout=opening.open_timeout_s, return_when=asyncio.FIRST_COMPLETED)
     if not done:
-        raise SourceTimeout(f"{opening.shown} did not open within {opening.open_timeout_s:g} s")
+        raise SourceTimeout(f"{opening.shown} did not open in time")
 
 
 async def _watch_progress(handover: Handover, opening: Opening) -> None:
@@ -149,10 +150,12 @@ class _Reader:
         ) as container:
             decoder = PictureDecoder(container, opening.shown, max_pixels=opening.max_pixels, live=self._live)
             coded = CodedPictures(decoder.stream) if self._gives_coded else None
+            joiner = PictureJoiner() if self._live else None
             opened_s = self._handover.progress_s = time.monotonic()
             self._handover.open()
             for packet, arrived_s in self._packets(container, decoder.stream):
-                self._use(packet, arrived_s, decoder, coded)
+                for picture in joiner.add(packet) if joiner is not None else (packet,):
+                    self._use(picture, arrived_s, decoder, coded)
                 if self._live and not self._has_pictures and arrived_s - opened_s > FIRST_PICTURE_TIMEOUT_S:
                     raise SourceProtocolError(
                         f"{opening.shown} sends data, but no picture in {FIRST_PICTURE_TIMEOUT_S:g} s could be decoded"

@@ -76,10 +76,10 @@ class CodedPictures:
     def add(self, packet: av.Packet[av.VideoStream]) -> None:
         """Takes the next packet in coding order, which must have been decoded already: it is used up."""
         is_iframe = packet.is_keyframe
-        if packet.pts is None or not packet.size or not (self._started or is_iframe):
+        if not packet.size or not (self._started or is_iframe):
             return
         self._started = True
-        source_pts_s = float(packet.pts * packet.time_base)
+        source_pts_s = float((packet.pts or 0) * packet.time_base)  # FFmpeg gives the first of a live stream no time
         packets = self._filter.filter(packet) if self._filter is not None else [packet]
         data = b"".join(bytes(part) for part in packets)
         if self._syntax is not None and is_iframe:

@@ -13,8 +13,8 @@ from av.stream import Disposition
 from streamapp.errors import SourceCodecUnsupported, SourceTooLarge
 from streamapp.sources.rotation import Upright
 
-_CODED_MARGIN = 1.1
-"""Codecs round sizes up to whole blocks, so FFmpeg's limit is this much above ours; ours is checked exactly."""
+_CODED_MARGIN_PIXELS = 1 << 20
+"""FFmpeg counts whole blocks and padding, so its limit is above ours by a factor of two and this; ours is exact."""
 _PRODUCER_REFERENCE_TIME = struct.Struct("<q")
 _FALLBACK_FPS = 25
 
@@ -43,7 +43,7 @@ class PictureDecoder:
         """What takes the source's clock to the sender's Unix time, where the sender says (RTCP sender reports)."""
         context = self.stream.codec_context
         self._check_size(context.width, context.height)
-        context.options = {"max_pixels": str(int(max_pixels * _CODED_MARGIN))}
+        context.options = {"max_pixels": str(2 * max_pixels + _CODED_MARGIN_PIXELS)}
         # Frame threads add a frame of delay each, which only a recording can bear.
         context.thread_type = "SLICE" if live else "AUTO"
 
@@ -60,8 +60,6 @@ class PictureDecoder:
         corrupt = 0
         for video in videos:
             self._check_size(video.width, video.height)
-            if video.pts is None and self._live:
-                continue  # the torn-off beginning of the first picture; it follows once more as a whole
             if video.is_corrupt:
                 corrupt += 1
                 continue

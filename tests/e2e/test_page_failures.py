@@ -14,6 +14,7 @@ from tests.server_process import ServerProcess, serving
 
 pytestmark = pytest.mark.e2e
 LIVE = "state.phase === 'live' && state.figures.latencySamples > 15"
+_CANDIDATE = re.compile(r"a=candidate:.*\r\n")
 ONE_SESSION = {"WEBRTC__MAX_SESSIONS": "1", "SERVER__ALLOWED_HOSTS": f'["127.0.0.1", "{INSECURE_HOST}"]'}
 
 
@@ -25,9 +26,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="module")
-def bare_browser() -> Iterator[Browser]:
+def bare_browser(camera_browser: Browser) -> Iterator[Browser]:
     """A browser on a machine without a camera."""
-    with open_browser() as browser:
+    with open_browser(beside=camera_browser) as browser:
         yield browser
 
 
@@ -50,8 +51,11 @@ def test_no_camera(bare_browser: Browser, server: ServerProcess) -> None:
         expect(page.get_by_role("button", name="Start camera")).to_be_visible()
 
 
-def test_the_camera_is_refused(camera_file: Path, server: ServerProcess) -> None:
-    with open_browser(camera=camera_file, granted=False) as browser, open_page(browser, server.url) as page:
+def test_the_camera_is_refused(camera_browser: Browser, camera_file: Path, server: ServerProcess) -> None:
+    with (
+        open_browser(camera=camera_file, granted=False, beside=camera_browser) as asking_browser,
+        open_page(asking_browser, server.url) as page,
+    ):
         start(page)
         expect_notice(page, "The camera is not allowed", "Allow the camera for this page")
         page.context.grant_permissions(["camera"])
@@ -81,7 +85,7 @@ def test_the_server_is_full_and_then_is_not(camera_browser: Browser, server: Ser
         until_state(first, LIVE)
         with open_page(camera_browser, server.url) as second:
             start(second)
-            expect_notice(second, "The server is full", "session")
+            expect_notice(second, "The server is full", "taken")
             expect(second.locator("#notice-countdown")).to_have_text(re.compile(r"Trying again in \d+ s"))
             save_screenshot(second, "notice-server-full")
             first.get_by_role("button", name="Stop").click()
@@ -92,22 +96,20 @@ def test_the_server_is_full_and_then_is_not(camera_browser: Browser, server: Ser
 
 
 def test_video_packets_do_not_get_through(camera_browser: Browser, server: ServerProcess) -> None:
-    """The answer names no address the browser could reach: a firewall, seen from the page."""
+    """Neither side hears an address of the other: a firewall, seen from the page."""
 
     def without_addresses(route: Route) -> None:
-        if route.request.method != "POST":
+        offer = route.request.post_data
+        if offer is None:
             route.continue_()
             return
-        answer = route.fetch()
-        body = re.sub(r"a=candidate:.*\r\n", "", answer.text())
-        route.fulfill(response=answer, body=body)
+        answer = route.fetch(post_data=_CANDIDATE.sub("", offer))
+        route.fulfill(response=answer, body=_CANDIDATE.sub("", answer.text()))
 
     with open_page(camera_browser, server.url) as page:
-        page.route(
-            "**/whip?*", lambda route: without_addresses(route) if route.request.method == "POST" else route.continue_()
-        )
+        page.route("**/whip?*", without_addresses)
         start(page)
-        until_state(page, "state.phase === 'waiting'", 25)
+        until_state(page, "state.phase === 'waiting'", 20)
         expect_notice(page, "No connection after 10 seconds", "video packets (UDP) do not get through")
         page.unroute_all()
         page.get_by_role("button", name="Try now").click()

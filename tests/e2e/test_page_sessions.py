@@ -85,3 +85,41 @@ def test_everything_can_be_reached_by_keyboard(camera_browser: Browser, server: 
         page.locator("#start").focus()
         page.keyboard.press("Enter")
         until_state(page, LIVE)
+
+
+# The contrast of every text with the surface it lies on, after WCAG 2.2 section 1.4.3.
+CONTRASTS = """
+() => {
+  const paint = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgba = (colour) => {
+    paint.clearRect(0, 0, 1, 1);
+    paint.fillStyle = colour;
+    paint.fillRect(0, 0, 1, 1);
+    return [...paint.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = (value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const surface = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = rgba(getComputedStyle(at).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const texts = [...document.querySelectorAll('body *')].filter(
+    (e) => e.checkVisibility() && [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()),
+  );
+  return texts.map((e) => {
+    const [a, b] = [light(rgba(getComputedStyle(e).color)), light(surface(e))];
+    return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.textContent.trim().slice(0, 40)];
+  });
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(camera_browser: Browser, server: ServerProcess, scheme: str) -> None:
+    with open_page(camera_browser, server.url, color_scheme=scheme) as page:
+        found = page.evaluate(CONTRASTS)
+        assert len(found) > 25
+        assert [text for contrast, text in found if contrast < 4.5] == []

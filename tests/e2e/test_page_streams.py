@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import open_browser, open_page, save_screenshot, state, until_state
+from tests.camera_file import demo_clip
+from tests.rtsp_server import gst_server
 from tests.server_process import ServerProcess, serving
 
 pytestmark = pytest.mark.e2e
@@ -82,7 +85,29 @@ def test_a_camera_that_is_down_says_why_and_when_it_is_tried_again(page: Page, u
     page.get_by_label("Name").fill("door")
     page.get_by_role("button", name="Add", exact=True).click()
     row = page.locator("[data-stream=door]")
-    expect(row).to_have_attribute("data-state", "reconnecting")
-    expect(row.locator(".stream-reason")).not_to_be_empty()
-    expect(row.locator(".stream-state")).to_contain_text("try")
+    expect(row.locator(".stream-reason")).to_contain_text("cannot be reached")
+    expect(row.locator(".stream-state")).to_have_text(re.compile(r"Connecting in \d+ s, try [2-9]"))
     assert "secret" not in page.locator("body").inner_text()
+
+
+def test_a_camera_that_dies_is_explained_over_the_picture_and_comes_back(page: Page) -> None:
+    with gst_server("--clip", str(demo_clip())) as camera:
+        page.get_by_label("Kind").select_option("rtsp")
+        page.get_by_label("Address").fill(camera.url())
+        page.get_by_label("Name").fill("gate")
+        page.get_by_role("button", name="Add", exact=True).click()
+        row = page.locator("[data-stream=gate]")
+        expect(row).to_have_attribute("data-state", "live")
+        row.get_by_role("button", name="Watch gate").click()
+        seen = until_state(page, f"state.name === 'gate' && {LIVE}")
+        assert seen["figures"]["matchedShare"] > 0.9
+        camera.kill()
+        expect(row).to_have_attribute("data-state", "reconnecting")
+        expect(page.locator("#situation")).to_contain_text("Reconnecting")
+        expect(row.locator(".stream-reason")).not_to_be_empty()
+        save_screenshot(page, "console-camera-down")
+        frame = state(page)["figures"]["frame"]
+        camera.start()
+        expect(row).to_have_attribute("data-state", "live", timeout=15_000)
+        until_state(page, f"state.figures.frame > {frame} + 10 && {LIVE}")
+        expect(page.locator("#situation")).to_be_hidden()

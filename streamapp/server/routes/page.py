@@ -1,4 +1,4 @@
-"""The page and its files, at `/`. Mounted last: it has every path that nobody else has."""
+"""The page and its files, at `/`: every path that nobody else has."""
 
 from __future__ import annotations
 

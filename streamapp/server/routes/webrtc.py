@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, HTTPException, Request, Response
 from starlette.requests import ClientDisconnect
 
-from streamapp.errors import OfferTooLarge
+from streamapp.errors import OfferTooLarge, OfferUnsupported
 from streamapp.faces import Mode
 from streamapp.server.sdp import MAX_FRAGMENT_BYTES, Limits, read_fragment, read_offer
 from streamapp.server.signalling import Answer, Signalling
@@ -82,7 +82,7 @@ def webrtc_router(signalling: Signalling, settings: WebRtcSettings) -> APIRouter
         if if_match is None:
             raise HTTPException(428, "send If-Match with the ETag of the session")
         if if_match.strip('"') == "*":
-            raise HTTPException(422, "ICE restarts are not supported; end the session and offer a new one")
+            raise OfferUnsupported("ICE restarts are not supported; end the session and offer a new one")
         if if_match != peer.etag:
             raise HTTPException(412, "the ICE session has another ETag")
         await signalling.trickle(session, read_fragment(body, limits(request)))
