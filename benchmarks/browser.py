@@ -16,7 +16,7 @@ from benchmarks.contestants import Contestant
 from benchmarks.glass import Message, Seen
 from benchmarks.isolation import LOOPBACK
 from benchmarks.machine import sample_cpu
-from benchmarks.media import Size
+from benchmarks.media import HD, VGA, Size
 from benchmarks.processes import Server
 
 _PAGE = Path(__file__).parent / "page"
@@ -36,7 +36,7 @@ _FLAGS = (
     "--use-fake-ui-for-media-stream",
 )
 _ON_LOOPBACK = ("--allow-loopback-in-peer-connection", "--disable-features=WebRtcHideLocalIpsWithMdns")
-SETTLE_S = 3.0
+SETTLE_S = {VGA: 3.0, HD: 10.0}
 """Between connecting and measuring: Chromium's bandwidth estimate starts low."""
 CONNECT_TIMEOUT_MS = 20_000
 
@@ -95,7 +95,7 @@ def visit(
         answer = contestant.answer(server.url, offer)
         _evaluate_within(page, "answer => connect(answer)", answer)
         contestant.start(server.url)
-        page.wait_for_timeout(SETTLE_S * 1000)
+        page.wait_for_timeout(SETTLE_S[size] * 1000)
         page.evaluate("begin()")
         before = sample_cpu(server.pid)
         page.wait_for_timeout(seconds * 1000)

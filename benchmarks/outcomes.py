@@ -30,6 +30,11 @@ class Outcome:
     cpu_percent: float
     visit: Visit
 
+    @property
+    def fps(self) -> float:
+        """Pictures or results that came back, per second."""
+        return max(self.display.total, self.messages.total) / self.visit.seconds
+
     @classmethod
     def of(cls, seen: Visit) -> Outcome:
         server = [m.server_ms - m.detector_ms for m in seen.messages if m.server_ms is not None]
@@ -67,6 +72,7 @@ def summary_table(
         "CPU %",
         "idle CPU %",
         "fps",
+        "CPU ms a picture",
     )
     rows: list[tuple[Cell, ...]] = []
     for name, all_runs in outcomes.items():
@@ -75,7 +81,7 @@ def summary_table(
             rows.append((name, 0, *[None] * (len(columns) - 2)))
             continue
         buffers = [run.visit.jitter_buffer_ms for run in runs if run.visit.jitter_buffer_ms is not None]
-        rate = _median([max(run.display.total, run.messages.total) / run.visit.seconds for run in runs])
+        rate = _median([run.fps for run in runs])
         rows.append(
             (
                 name,
@@ -93,13 +99,15 @@ def summary_table(
                 _median([run.cpu_percent for run in runs]),
                 idle[name.split(",")[0]],
                 rate,
+                _median([10 * run.cpu_percent / run.fps for run in runs if run.fps]),
             )
         )
     notes = (
         "Medians over runs. display: camera capture time to the expected display of the returned picture. result: "
         "capture time to arrival on the data channel; beyond detector: less the detector's own time. from last packet: "
-        "to the result leaving the pump, by the server's clock, plus half a round trip. CPU: of the server's processes, % of a core.",
-        "aiortc has no model: what the plumbing alone does.",
+        "to the result leaving the pump, by the server's clock, plus half a round trip.",
+        "CPU: of the server's processes, % of a core; and per picture, since not every server gets them all. aiortc "
+        "has no model: what the plumbing alone does.",
     )
     return Table(f"{size}@30 VP8, {seconds:.0f} s a run", columns, tuple(rows), notes)
 

@@ -85,10 +85,12 @@ class Options:
 
     quick: bool
     json: Path | None
+    partial: bool = False
 
     @classmethod
-    def of(cls, arguments: argparse.Namespace) -> Options:
-        return cls(arguments.quick, arguments.json)
+    def of(cls, arguments: argparse.Namespace, *, partial: bool = False) -> Options:
+        """`partial`: it measures less than it should, so that its results are written nowhere unless asked to."""
+        return cls(arguments.quick, arguments.json, partial)
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
@@ -96,7 +98,9 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     options.add_argument("--quick", action="store_true", help="a short run: shows that it works, proves nothing")
     options.add_argument(
-        "--json", type=Path, help=f"where to write the results (default: {RESULTS.name}/NAME.json; quick runs: nowhere)"
+        "--json",
+        type=Path,
+        help=f"where to write the results (default: results/NAME.json; quick and partial runs: nowhere)",
     )
     return options
 
@@ -111,7 +115,7 @@ def publish(name: str, options: Options, figures: Sequence[Figure], tables: Sequ
     date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     report = Report(name, command, date, options.quick, describe_machine(), tuple(figures), tuple(tables))
     print(report.text() + "\n", flush=True)
-    path = options.json or (None if options.quick else RESULTS / f"{name}.json")
+    path = options.json or (None if options.quick or options.partial else RESULTS / f"{name}.json")
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_ADAPTER.dump_json(report, indent=1) + b"\n")

@@ -174,7 +174,7 @@ def main() -> None:
     chosen = arguments.parse_args()
     fastrtc_python()  # needs the package index: before the network is left
     enter("benchmarks.sessions")
-    run_sessions(Options.of(chosen), chosen.servers or ())
+    run_sessions(Options.of(chosen, partial=bool(chosen.servers)), chosen.servers or ())
 
 
 if __name__ == "__main__":

@@ -95,7 +95,8 @@ def main() -> None:
     arguments.add_argument("--servers", nargs="+", help="only these of: streamapp FastRTC aiortc")
     arguments.add_argument("--hd", action="store_true", help="1280x720 instead of 640x480")
     chosen = arguments.parse_args()
-    options = Options.of(chosen)
+    partial = any((chosen.pairs, chosen.seconds, chosen.servers))
+    options = Options.of(chosen, partial=partial)
     fastrtc_python()  # needs the package index: before the network is left
     address = enter("benchmarks.webrtc")
     pairs = chosen.pairs or (QUICK_PAIRS if options.quick else PAIRS)

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
+import cv2
 import typer
 from rich.console import Console
 
@@ -109,4 +110,5 @@ def _settings(log_level: str = "WARNING") -> Settings:
 
 def _run(work: Coroutine[Any, Any, int | None]) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    cv2.setNumThreads(1)  # streams run side by side; a pool of threads for each small resize costs more than it saves
     return asyncio.run(work) or ExitCode.OK

@@ -16,6 +16,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from streamapp.frame import Image
+from streamapp.geometry import pairwise_iou
+from streamapp.zoo.base import FaceScreener
 
 ROOT = Path(__file__).parent.parent
 ARTEFACTS = ROOT / "artefacts"
@@ -109,6 +111,26 @@ def look(page: Page) -> Sight:
     """What the canvas shows now."""
     seen = page.wait_for_function("() => streamapp.look()").json_value()
     return Sight(**seen)
+
+
+def overlaps_with_detector(page: Page, screener: FaceScreener, *, looks: int) -> list[float]:
+    """Looks at the page now and then. For each picture shown with faces of its own: how well (IoU) the best of the
+    boxes drawn covers the face that the detector finds when it is given that very picture."""
+    overlaps = []
+    for _ in range(looks):
+        sight = look(page)
+        tracks = sight.drawn["result"]["tracks"] if sight.drawn["matched"] else []
+        if tracks:
+            picture = decode_picture(sight.picture)
+            found = screener.screen(picture, 0.0)
+            scale = picture.shape[1] / sight.drawn["result"]["width"]
+            drawn = np.array([track["box"] for track in tracks], np.float32) * scale
+            if len(found):
+                overlaps.append(float(pairwise_iou(drawn, found.boxes[[int(np.argmax(found.scores))]]).max()))
+            else:
+                overlaps.append(0.0)
+        page.wait_for_timeout(150)
+    return overlaps
 
 
 def decode_picture(data_url: str) -> Image:

@@ -21,7 +21,7 @@ const SITUATIONS = {
   quiet: "The server is there but sends no results",
 };
 
-const LATENCY = "Latency, capture to drawn result";
+const LATENCY = "Latency, capture to drawn";
 const LATENCY_BY_SERVER = "Latency, by the server's clock";
 
 const DROPS = {

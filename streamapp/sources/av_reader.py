@@ -196,7 +196,7 @@ class _Reader:
     def _frame(self, picture: Picture, arrived_s: float, sender_offset_s: float | None) -> Frame | None:
         captured_at: float | None = None
         if self._pacer is not None:
-            due_s = self._pacer.due_s(picture.pts_s, arrived_s)
+            due_s = self._pacer.due_s(picture.pts_s, time.monotonic())
             if self._handover.wait_closed(due_s - time.monotonic()):
                 return None
             arrived_s = time.monotonic()

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from streamapp.settings import ModelSettings, Settings
+from streamapp.zoo.base import FaceScreener
+from streamapp.zoo.registry import open_screener
 from tests.browser import open_browser
 from tests.camera_file import face_clip, write_camera
+from tests.server_process import models_dir
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +27,11 @@ def camera_browser(camera_file: Path) -> Iterator[Browser]:
     """A browser whose camera may be used without asking."""
     with open_browser(camera=camera_file) as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def screener() -> Iterator[FaceScreener]:
+    """The detector that the server uses, called directly."""
+    screener = open_screener(Settings(models=ModelSettings(dir=models_dir())))
+    yield screener
+    screener.close()

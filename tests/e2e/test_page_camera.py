@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from statistics import median
 
-import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from streamapp.settings import ModelSettings, Settings
 from streamapp.zoo.base import FaceScreener
-from streamapp.zoo.registry import open_screener
-from tests.browser import decode_picture, look, open_page, save_screenshot, state, until_state
-from tests.server_process import ServerProcess, models_dir, serving
+from tests.browser import open_page, overlaps_with_detector, save_screenshot, state, until_state
+from tests.server_process import ServerProcess, serving
 
 pytestmark = pytest.mark.e2e
 LIVE = "state.phase === 'live' && state.figures.latencySamples > 60"
@@ -26,14 +24,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="module")
-def screener() -> Iterator[FaceScreener]:
-    """The detector the server uses, called directly."""
-    screener = open_screener(Settings(models=ModelSettings(dir=models_dir())))
-    yield screener
-    screener.close()
-
-
-@pytest.fixture(scope="module")
 def live(camera_browser: Browser, server: ServerProcess) -> Iterator[Page]:
     """A page with its camera on and results coming in."""
     with open_page(camera_browser, server.url) as page:
@@ -43,29 +33,11 @@ def live(camera_browser: Browser, server: ServerProcess) -> Iterator[Page]:
 
 
 def test_boxes_are_drawn_on_the_picture_they_belong_to(live: Page, screener: FaceScreener) -> None:
-    """Each looked-at picture is searched again, by the detector itself: its face must be where the box was drawn."""
-    overlaps = []
-    for _ in range(12):
-        seen = look(live)
-        if seen.drawn["matched"] and seen.drawn["result"]["tracks"]:
-            picture = decode_picture(seen.picture)
-            found = screener.screen(picture, 0.0)
-            assert len(found) > 0
-            scale = picture.shape[1] / seen.drawn["result"]["width"]
-            drawn = [np.array(track["box"]) * scale for track in seen.drawn["result"]["tracks"]]
-            overlaps.append(max(overlap(box, found.boxes[int(np.argmax(found.scores))]) for box in drawn))
-        live.wait_for_timeout(150)
+    """Each picture looked at is searched again, by the detector itself: its face must be where the box was drawn."""
+    overlaps = overlaps_with_detector(live, screener, looks=12)
     assert len(overlaps) >= 8
-    assert np.median(overlaps) > 0.85
+    assert median(overlaps) > 0.85
     assert min(overlaps) > 0.6
-
-
-def overlap(box: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of two boxes x1 y1 x2 y2."""
-    width, height = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
-    shared = max(0.0, width) * max(0.0, height)
-    areas = np.prod(box[2:] - box[:2]) + np.prod(other[2:] - other[:2])
-    return float(shared / (areas - shared))
 
 
 def test_nearly_every_result_is_drawn_on_its_own_frame(live: Page) -> None:

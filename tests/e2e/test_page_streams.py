@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from statistics import median
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import open_browser, open_page, save_screenshot, state, until_state
+from streamapp.zoo.base import FaceScreener
+from tests.browser import open_browser, open_page, overlaps_with_detector, save_screenshot, state, until_state
 from tests.camera_file import demo_clip
 from tests.rtsp_server import gst_server
 from tests.server_process import ServerProcess, serving
@@ -35,7 +37,7 @@ def page(browser: Browser, server: ServerProcess) -> Iterator[Page]:
         yield page
 
 
-def test_the_demo_clip_is_one_click_away(page: Page) -> None:
+def test_the_demo_clip_is_one_click_away(page: Page, screener: FaceScreener) -> None:
     page.get_by_role("button", name="Watch the demo clip").click()
     until_state(page, LIVE)
     seen = state(page)
@@ -45,6 +47,9 @@ def test_the_demo_clip_is_one_click_away(page: Page) -> None:
     expect(row).to_have_attribute("data-state", "live")
     expect(row.get_by_role("button", name="Watching demo")).to_be_disabled()
     save_screenshot(page, "console-demo")
+    overlaps = overlaps_with_detector(page, screener, looks=12)
+    assert len(overlaps) >= 6
+    assert median(overlaps) > 0.7
 
 
 def test_a_stream_is_added_watched_and_removed(page: Page) -> None:

@@ -14,6 +14,8 @@ from streamapp.sources.demo import DemoSource
 from tests.fakes import CollectingOutlet
 from tests.waiting import until
 
+LATE_S = 0.1
+"""The first frame may come this late on a busy machine, which shortens the measured time."""
 CLIP = asset("recordings/demo.mp4")
 
 
@@ -46,6 +48,6 @@ async def test_it_plays_in_real_time_with_coded_pictures() -> None:
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert outlet.frames[-1].arrived_s - outlet.frames[0].arrived_s >= outlet.frames[-1].pts_s - 1e-3
+    assert outlet.frames[-1].arrived_s - outlet.frames[0].arrived_s >= outlet.frames[-1].pts_s - LATE_S
     assert outlet.coded[0].is_iframe
     assert not outlet.coded[0].has_b_frames

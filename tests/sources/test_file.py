@@ -22,6 +22,8 @@ from tests.fakes import CollectingOutlet
 from tests.shared_data import shared_file
 from tests.waiting import until
 
+LATE_S = 0.1
+"""The first frame may come this late on a busy machine, which shortens the measured time."""
 ASAP, REALTIME = Pace.ASAP, Pace.REALTIME
 
 
@@ -69,7 +71,7 @@ async def test_real_time_plays_at_the_recordings_own_speed(tmp_path: Path) -> No
     assert len(outlet.frames) + outlet.dropped[DropReason.STALE] == 16
     first = outlet.frames[0]
     for frame in outlet.frames:
-        assert frame.arrived_s - first.arrived_s >= frame.pts_s - first.pts_s - 1e-3
+        assert frame.arrived_s - first.arrived_s >= frame.pts_s - first.pts_s - LATE_S
 
 
 async def test_real_time_gives_the_coded_pictures_too(tmp_path: Path) -> None:
@@ -197,5 +199,5 @@ async def test_a_real_recording_is_paced() -> None:
     with pytest.raises(asyncio.CancelledError):
         await run
     first, last = outlet.frames[0], outlet.frames[-1]
-    assert last.arrived_s - first.arrived_s >= last.pts_s - first.pts_s - 1e-3
+    assert last.arrived_s - first.arrived_s >= last.pts_s - first.pts_s - LATE_S
     assert outlet.coded[0].is_iframe
