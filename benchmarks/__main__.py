@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.report import RESULTS, Figure, Report, figure_table, progress
 
 DOCS = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+CLEAN_UP_S = 60.0
 MARKER = "<!-- results: python -m benchmarks --quote -->"
 
 
@@ -46,12 +49,29 @@ def run(script: Script, *, quick: bool) -> list[Figure] | None:
         path.unlink(missing_ok=True)
         command = [sys.executable, "-m", *script.command, "--json", str(path), *(["--quick"] if quick else [])]
         try:
-            subprocess.run(command, check=True, timeout=script.limit_s)
+            _run_within(command, script.limit_s)
             report = Report.from_json(path.read_text("utf-8"))
         except (subprocess.SubprocessError, OSError, ValueError) as error:
             progress(f"{script.name} failed: {error}")
             return None
     return list(report.figures)
+
+
+def _run_within(command: Sequence[str], limit_s: float) -> None:
+    """Raises subprocess.SubprocessError if it fails or takes too long; it may then end what it has started."""
+    process = subprocess.Popen(command)
+    try:
+        code = process.wait(limit_s)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(CLEAN_UP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    if code:
+        raise subprocess.CalledProcessError(code, command)
 
 
 def quote_results() -> None:

@@ -100,7 +100,7 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
     options.add_argument(
         "--json",
         type=Path,
-        help=f"where to write the results (default: results/NAME.json; quick and partial runs: nowhere)",
+        help="where to write the results (default: results/NAME.json; quick and partial runs: nowhere)",
     )
     return options
 

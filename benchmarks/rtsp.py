@@ -57,9 +57,10 @@ def measure(way: str, url: str, streams: int, seconds: float, server: Server, co
     try:
         output, errors = process.communicate(timeout=PROCESS_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
+        raise ServerFailed(f"{way} with {streams} streams did not end") from error
+    finally:
         process.kill()
         process.communicate()
-        raise ServerFailed(f"{way} with {streams} streams did not end") from error
     server.check()
     if process.returncode:
         raise ServerFailed(f"{way} with {streams} streams: {errors[-800:]}")

@@ -14,7 +14,8 @@ export function drawTrace(canvas, trace, { nowMs, mark, floor = 50 }) {
   context.clearRect(0, 0, width, height);
   if (trace.length < 2) return;
   const style = getComputedStyle(canvas);
-  const top = Math.max(floor, ...trace.map(({ value }) => value)) * 1.15;
+  const highest = Math.max(...trace.map(({ value }) => value));
+  const top = Math.max(floor, Math.min(highest, 3 * (mark ?? highest))) * 1.15; // a lone peak may leave the chart
   const place = ({ atMs, value }) => [width * (1 - (nowMs - atMs) / SPAN_MS), height * (1 - value / top)];
   const points = trace.map(place);
   context.beginPath();

@@ -25,11 +25,15 @@ _CODES = {
     415: "media_type_unsupported",
     428: "precondition_required",
 }
+_BODY_UNREAD = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+"""The rest of the body may be endless: the connection is closed, or it would be read and thrown away for ever."""
 
 
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """A problem document. `detail` says what is wrong and what to do, without secrets."""
     title = HTTPStatus(status).phrase
+    if status in _BODY_UNREAD:
+        headers = (headers or {}) | {"Connection": "close"}
     content = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": redact(detail)}
     return JSONResponse(content, status, headers, media_type=MEDIA_TYPE)
 
