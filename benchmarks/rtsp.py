@@ -60,7 +60,7 @@ def measure(way: str, url: str, streams: int, seconds: float, server: Server, co
         raise ServerFailed(f"{way} with {streams} streams did not end") from error
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
     server.check()
     if process.returncode:
         raise ServerFailed(f"{way} with {streams} streams: {errors[-800:]}")

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
 
 from streamapp.frame import Image
 from streamapp.geometry import pairwise_iou
@@ -26,6 +26,7 @@ INSECURE_HOST = "camera-page.test"
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
 
+_MODULE_HOST = "http://page.test"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _QUIET = (
     "--no-sandbox",  # the tests may run as root
@@ -83,6 +84,29 @@ def open_page(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
     finally:
         page.context.close()
     assert complaints == []
+
+
+@contextmanager
+def open_blank_page(browser: Browser) -> Iterator[Page]:
+    """An empty page that can import the page's modules, with no server."""
+    page = browser.new_page()
+    page.route(f"{_MODULE_HOST}/**", _serve_module)
+    page.goto(f"{_MODULE_HOST}/blank")
+    yield page
+    page.close()
+
+
+def run_module(blank_page: Page, module: str, body: str) -> Any:
+    """The value of a JavaScript function body in which `m` is a module of the page."""
+    return blank_page.evaluate(f"async () => {{ const m = await import('{_MODULE_HOST}/{module}'); {body} }}")
+
+
+def _serve_module(route: Route) -> None:
+    name = route.request.url.rsplit("/", 1)[1]
+    if name == "blank":
+        route.fulfill(content_type="text/html", body="<!doctype html><title>blank</title>")
+    else:
+        route.fulfill(content_type="text/javascript", body=(ROOT / "web" / name).read_text())
 
 
 def state(page: Page) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def demo_clip() -> Path:
     return clip
 
 
-def write_camera(clip: Path, target: Path, *, width: int = 640, height: int = 480, fps: int = 30, s: float = 8) -> Path:
+def write_camera(clip: Path, target: Path, *, width: int = 640, height: int = 480, fps: int = 30, s: float = 5) -> Path:
     """Writes the first `s` seconds of a recording as Motion JPEG for Chromium's fake camera, cropped to fill."""
     with av.open(clip) as source, av.open(target, "w", format="mjpeg") as sink:
         coder = sink.add_stream("mjpeg", rate=fps, options={"qmin": "3", "qmax": "3"})

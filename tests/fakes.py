@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -160,7 +161,9 @@ class NumberedSource:
         for number in range(1_000_000):
             await asyncio.sleep(max(0.0, start_s + number / 30 - time.monotonic()))
             is_iframe = number % self._gop == 0
-            frame = self._numbering.frame(numbered_picture(number), number / 30, arrived_s=time.monotonic())
+            picture = numbered_picture(number)
+            picture.pts, picture.time_base = number, Fraction(1, 30)
+            frame = self._numbering.frame(picture, number / 30, arrived_s=time.monotonic())
             if encoder is not None and self._codec is not None:
                 data = encoder.encode(numbered_picture(number), frame.pts_s, iframe=is_iframe)
                 if outlet.wants_encoded:

@@ -104,21 +104,20 @@ class BadNetwork:
         self._rng = random.Random(seed)
         self._loss = loss
         self._jitter_s = jitter_s
+        self._under_way: set[asyncio.Task[None]] = set()
         for transport in {t.receiver.transport.transport for t in pc.getTransceivers()}:
             vars(transport)["_send"] = self._wrapped(transport._send)
 
-    def _wrapped(self, send: _Send) -> _Send:
-        loop = asyncio.get_running_loop()
-        tasks: set[asyncio.Task[None]] = set()
+    async def settle(self) -> None:
+        """Nothing more is under way."""
+        self._loss = 1.0
+        await asyncio.gather(*self._under_way)
 
-        async def quietly(data: bytes) -> None:
+    def _wrapped(self, send: _Send) -> _Send:
+        async def later(data: bytes) -> None:
+            await asyncio.sleep(self._rng.random() * self._jitter_s)
             with contextlib.suppress(ConnectionError):  # the session is over
                 await send(data)
-
-        def start(data: bytes) -> None:
-            task = loop.create_task(quietly(data))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
 
         async def badly(data: bytes) -> None:
             if not 127 < data[0] < 192:
@@ -128,7 +127,9 @@ class BadNetwork:
             if self._rng.random() < self._loss:
                 self.lost += 1
             elif self._jitter_s:
-                loop.call_later(self._rng.random() * self._jitter_s, start, data)
+                task = asyncio.get_running_loop().create_task(later(data))
+                self._under_way.add(task)
+                task.add_done_callback(self._under_way.discard)
             else:
                 await send(data)
 

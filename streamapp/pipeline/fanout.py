@@ -34,6 +34,11 @@ class Attachment:
             self.inbox.close()
             self._done.set()
 
+    def abandon(self) -> None:
+        """It is never run: there will be no outputs."""
+        self.inbox.close()
+        self._done.set()
+
     async def wait(self) -> None:
         """Waits until the sink has ended and finalised."""
         await self._done.wait()
@@ -93,9 +98,9 @@ class EncodedSubscription:
         return self._closed
 
     @property
-    def waiting(self) -> int:
-        """Pictures that `get` gives without waiting."""
-        return len(self._pictures)
+    def first(self) -> EncodedPicture | None:
+        """What `get` gives without waiting, if anything."""
+        return self._pictures[0] if self._pictures else None
 
     def offer(self, picture: EncodedPicture) -> None:
         if len(self._pictures) >= self.CAPACITY:

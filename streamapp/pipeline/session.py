@@ -98,10 +98,11 @@ class StreamSession:
         return (len(times) - 1) / (times[-1] - times[0])
 
     def attach(self, sink: Sink) -> Attachment:
-        """Starts a sink on this stream, or as soon as it runs."""
+        """Starts a sink on this stream, or as soon as it runs. Once the stream is over, nothing is started."""
         attachment = Attachment(sink)
         if self._finished.is_set():
-            attachment.inbox.close()
+            attachment.abandon()
+            return attachment
         self._fanout.add(attachment)
         if self._group is None:
             self._pending.append(attachment)

@@ -106,20 +106,21 @@ class PeerPictures:
         if self._encoded is None and self._own is None and not self._closed:
             self._join()
         while not self._closed:
-            if self._encoded is not None and self._own is not None and self._own.waiting:
-                self._leave_encoder()
+            self._change_over()
             subscription = self._encoded or self._own
             assert subscription is not None
             picture = await subscription.get()
             if picture is None:
                 return None
-            if subscription is self._encoded and self._own is not None and self._own.waiting:
-                continue  # the source's own I-frame came meanwhile, and may be the same picture
-            if subscription is self._own and (not _fits(picture) or picture.pts_s <= self._last_pts_s):
-                self._rejoin(may_forward=_fits(picture))
-            elif picture.pts_s > self._last_pts_s:
+            self._change_over()  # the source's own I-frame may have come meanwhile, and may be the same picture
+            if subscription is self._encoded and picture.pts_s > self._last_pts_s:
                 self._last_pts_s = picture.pts_s
                 return picture
+            if subscription is self._own:
+                if _fits(picture) and picture.pts_s > self._last_pts_s:
+                    self._last_pts_s = picture.pts_s
+                    return picture
+                self._rejoin(may_forward=_fits(picture))
         return None
 
     def request_iframe(self) -> None:
@@ -141,6 +142,17 @@ class PeerPictures:
         self._encoded = self._feeds.join(self._key)
         if self._forward:
             self._own = self._session.encoded.subscribe()
+
+    def _change_over(self) -> None:
+        """Goes on with the source's own pictures if its I-frame is there."""
+        if self._encoded is None or self._own is None or self._own.first is None:
+            return
+        if _fits(self._own.first):
+            self._leave_encoder()
+        else:
+            self._forward = False
+            self._own.close()
+            self._own = None
 
     def _rejoin(self, *, may_forward: bool) -> None:
         self._forward = may_forward

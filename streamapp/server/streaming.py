@@ -28,11 +28,14 @@ async def events(session: StreamSession) -> AsyncIterator[str]:
     attachment = session.attach(tap)
     told: SourceStatus | None = None
     try:
+        if attachment.inbox.closed:
+            yield _status_event(session.status)
+            return
         while True:
             output = await _next(tap)
             if session.status != told:
                 told = session.status
-                yield _event("status", json.dumps(asdict(told)))
+                yield _status_event(told)
             if output is _QUIET:
                 yield ": quiet\n\n"
             elif isinstance(output, Output):
@@ -50,7 +53,7 @@ async def motion_jpeg(session: StreamSession) -> AsyncIterator[bytes]:
     attachment = session.attach(tap)
     painter = OverlayPainter()
     try:
-        while (output := await tap.get()) is not None:
+        while not attachment.inbox.closed and (output := await tap.get()) is not None:
             picture = await asyncio.to_thread(jpeg, output, painter)
             head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
             yield head.encode() + picture + b"\r\n"
@@ -76,6 +79,10 @@ async def _next(tap: Tap) -> Output | object | None:
             return await tap.get()
     except TimeoutError:
         return _QUIET
+
+
+def _status_event(status: SourceStatus) -> str:
+    return _event("status", json.dumps(asdict(status)))
 
 
 def _event(name: str, data: str) -> str:

@@ -51,7 +51,9 @@ class OverlayPainter:
         for track in output.result.tracks:
             _paint_track(luma, chroma_u, chroma_v, track)
         painted = VideoFrame.from_ndarray(pixels.reshape(height * 3 // 2, width), format="yuv420p")
-        painted.pts, painted.time_base = source.pts, source.time_base
+        painted.pts = source.pts
+        if source.time_base is not None:
+            painted.time_base = source.time_base
         painted.colorspace, painted.color_range = source.colorspace, source.color_range
         return painted
 

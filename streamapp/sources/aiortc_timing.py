@@ -29,7 +29,6 @@ from av import VideoFrame
 
 from streamapp.results import DropReason
 from streamapp.sources.bitrate import SenderBudget
-from streamapp.sources.rtp_bandwidth import BandwidthLimit
 from streamapp.sources.rtp_frames import FrameAssembler, MediaFrame, MediaPacket
 from streamapp.sources.rtp_payloads import is_iframe, starts_frame
 
@@ -113,7 +112,6 @@ class ReceiveTiming:
             self._handle_rtcp = receiver._handle_rtcp_packet
             setattr(receiver, _RECEIVER + "jitter_buffer", _AssemblingBuffer(self._on_packet))
             setattr(receiver, _RECEIVER + "nack_generator", None)
-            setattr(receiver, _RECEIVER + "remote_bitrate_estimator", BandwidthLimit())
             setattr(receiver, _RECEIVER + "remote_bitrate_estimator", SenderBudget())
             vars(receiver)["_handle_rtcp_packet"] = self._on_rtcp  # found before the method of its class
 

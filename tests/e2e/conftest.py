@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from streamapp.settings import ModelSettings, Settings
 from streamapp.zoo.base import FaceScreener
 from streamapp.zoo.registry import open_screener
-from tests.browser import open_browser
+from tests.browser import open_blank_page, open_browser
 from tests.camera_file import face_clip, write_camera
 from tests.server_process import models_dir
 
@@ -27,6 +27,13 @@ def camera_browser(camera_file: Path) -> Iterator[Browser]:
     """A browser whose camera may be used without asking."""
     with open_browser(camera=camera_file) as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def blank_page() -> Iterator[Page]:
+    """A page with nothing on it, for the page's modules by themselves."""
+    with open_browser() as browser, open_blank_page(browser) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")

@@ -133,8 +133,8 @@ def test_the_server_dies_and_comes_back(camera_browser: Browser, server: ServerP
 
 def test_what_the_server_says_is_text_and_never_markup(bare_browser: Browser, server: ServerProcess) -> None:
     hostile = "<img src=x onerror=alert(1)>"
-    stream = {"name": hostile, "source": hostile, "mode": "fast", "state": "failed", "code": "x", "reason": hostile}
-    stream |= {"since": 0, "attempt": 0, "retry_in_s": None}
+    said = {"name": hostile, "source": hostile, "code": "x", "reason": hostile}
+    stream = {**said, "mode": "fast", "state": "failed", "since": 0, "attempt": 0, "retry_in_s": None}
     with open_page(bare_browser, server.url) as page:
         page.route("**/streams", lambda route: route.fulfill(json=[stream]))
         expect(page.locator(".stream-name")).to_have_text(hostile)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     camera: Path = tmp_path_factory.mktemp("camera") / "street.mjpeg"
-    with open_browser(camera=write_camera(street_clip(), camera, width=1280, height=720, s=4)) as browser:
+    with open_browser(camera=write_camera(street_clip(), camera, width=1280, height=720, s=3)) as browser:
         yield browser
 
 
@@ -47,4 +47,4 @@ def test_a_busy_picture_is_not_starved_of_bits(browser: Browser, server: ServerP
         until_state(page, "state.phase === 'live' && state.figures.latencySamples > 10")
         page.wait_for_timeout(6000)
         figures = page.evaluate("streamapp.state.figures")
-        assert figures["fpsOut"] > 0.6 * figures["fpsIn"]
+        assert figures["fpsOut"] > 0.5 * figures["fpsIn"]

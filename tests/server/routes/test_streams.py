@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from streamapp.results import FrameResult
-from streamapp.runtime import Runtime
 from streamapp.server import streaming
 from streamapp.settings import ServerSettings
 from tests.fakes import NumberedSource, ScriptedSource
@@ -186,7 +185,8 @@ async def test_a_stream_that_is_over_has_no_more_events(start_bench: StartBench)
         await bench.runtime.wait_closed("short")
         response = await bench.http.get("/streams/short/events")
         assert response.headers["content-type"].startswith("text/event-stream")
-        assert "ended" in response.text
+        assert parsed(response.text)[1]["state"] == "ended"
+        assert (await bench.http.get("/streams/short/mjpeg")).content == b""
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -240,7 +240,3 @@ async def test_what_is_not_there_is_not_found(start_bench: StartBench, path: str
     async with start_bench() as bench:
         response = await bench.http.get(f"/streams/nowhere{path}")
         assert (response.status_code, problem(response)) == (404, "not_found")
-
-
-def test_these_tests_know_the_runtime() -> None:
-    assert Runtime.wait_closed
