@@ -54,6 +54,8 @@ class Visit:
     """What the browser was sending at the end."""
     jitter_buffer_ms: float | None
     """Mean time that returned pictures waited in the browser's jitter buffer."""
+    returned_mbit_s: float
+    """Bit rate of the returned video."""
     round_trip_ms: float
     """Mean of the ICE checks, which go the way that media goes."""
     server_cpu_percent: float
@@ -114,6 +116,7 @@ def visit(
         unread=log["unread"],
         sent="x".join(str(side) for side in log["sent"][:2]) + f"@{log['sent'][2]:.0f}" if log["sent"] else "-",
         jitter_buffer_ms=log["jitterBufferMs"],
+        returned_mbit_s=log["returnedBytes"] * 8e-6 / (after.at_s - before.at_s),
         round_trip_ms=log["roundTripMs"] or 0.0,
         server_cpu_percent=after.percent_since(before),
         seconds=after.at_s - before.at_s,

@@ -211,7 +211,7 @@ def run_pump(options: Options) -> None:
     notes = (
         "Medians. floor: MediaPipe's detector on a ready full-size RGB array. own detector: the app's, on the same "
         "array. pump: mailbox to sink, conversion included. rest: thread hops, FrameResult, fan-out. CPU: all threads.",
-        f"Settings: screen_max_side {settings.pipeline.screen_max_side}, default runtime {settings.models.runtime}.",
+        f"Settings: screen_full_side {settings.pipeline.screen_full_side}, default runtime {settings.models.runtime}.",
     )
     publish("pump", options, figures, [Table("Cost of one frame", Breakdown.COLUMNS, tuple(rows), notes)])
 

@@ -8,8 +8,8 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
 import typer
+import uvloop
 from rich.console import Console
 
 from streamapp import __version__, cli_models, cli_run
@@ -17,12 +17,9 @@ from streamapp.doctor import CheckStatus, diagnose
 from streamapp.errors import ExitCode, StreamappError
 from streamapp.faces import Mode
 from streamapp.log import configure_logging, redact
+from streamapp.runtime import tune_process
 from streamapp.settings import Settings, load_settings
 from streamapp.sources.base import Pace
-
-SWITCH_INTERVAL_S = 0.0005
-"""How long a busy Python thread keeps the interpreter from the others. The default, ten times this, makes every call
-into FFmpeg or a model wait when one thread is busy."""
 
 app = typer.Typer(
     name="streamapp",
@@ -109,6 +106,6 @@ def _settings(log_level: str = "WARNING") -> Settings:
 
 
 def _run(work: Coroutine[Any, Any, int | None]) -> int:
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    cv2.setNumThreads(1)  # streams run side by side; a pool of threads for each small resize costs more than it saves
-    return asyncio.run(work) or ExitCode.OK
+    tune_process()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work) or ExitCode.OK

@@ -59,7 +59,12 @@ class PixelReader:
     def _convert(self, frame: Frame, pixel_format: str, max_side: int | None) -> Image:
         width, height = fitted_size(frame.width, frame.height, max_side)
         picture = self._reformatter.reformat(
-            frame.video, width=width, height=height, format=pixel_format, interpolation=Interpolation.AREA
+            frame.video,
+            width=width,
+            height=height,
+            format=pixel_format,
+            interpolation=Interpolation.AREA,
+            threads=1,  # one per stream: a pool for each costs more than it saves
         )
         pixels: Image = picture.to_ndarray().astype(np.uint8, copy=False)
         return pixels

@@ -68,7 +68,7 @@ class WebRtcSettings(_Section):
     max_media_sections: Annotated[int, Field(ge=1)] = Field(4, description="m-lines in an offer, at most.")
     max_candidates: Annotated[int, Field(ge=1)] = Field(32, description="ICE candidates of a peer, at most.")
     video_bitrate: Annotated[int, Field(ge=100_000)] = Field(
-        2_500_000, description="Bit rate of video encoded by this server, bit/s."
+        2_500_000, description="Highest bit rate of video encoded by this server, bit/s; small pictures take less."
     )
 
 
@@ -93,8 +93,12 @@ class SourceSettings(_Section):
 
 class PipelineSettings(_Section):
     mode: Mode = Field(Mode.FAST, description="Default mode of a stream.")
-    screen_max_side: Annotated[int, Field(ge=128)] = Field(
-        320, description="Pictures are scaled down to this longer side for screening; boxes stay in full-size pixels."
+    screen_full_side: Annotated[int, Field(ge=128)] = Field(
+        1920,
+        description="Pictures up to this longer side are screened as they are: converting costs less than scaling.",
+    )
+    screen_scaled_side: Annotated[int, Field(ge=128)] = Field(
+        320, description="Larger ones are first scaled down to this longer side; boxes stay in full-size pixels."
     )
     min_score: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5, description="Faces the detector is less sure of are left out."

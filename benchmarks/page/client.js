@@ -5,6 +5,7 @@ const BLOCKS = 16; // see benchmarks/camera.py
 const BAND = 1 / 10;
 const log = { camera: [], shown: [], messages: [], unread: 0 };
 let recording = false;
+let startBytes = 0;
 let pc;
 let channel;
 
@@ -52,13 +53,20 @@ async function connect(answer) {
   }
 }
 
-function begin() {
+async function begin() {
+  startBytes = await receivedBytes();
   log.unread = 0;
   recording = true;
 }
 
+async function receivedBytes() {
+  const reports = [...(await pc.getStats()).values()];
+  return reports.find(({ type, kind }) => type === "inbound-rtp" && kind === "video")?.bytesReceived ?? 0;
+}
+
 async function end() {
   recording = false;
+  const returnedBytes = (await receivedBytes()) - startBytes;
   let sent = null;
   let received = null;
   let roundTripMs = null;
@@ -73,6 +81,7 @@ async function end() {
     timeOrigin: performance.timeOrigin,
     sent: sent && [sent.frameWidth, sent.frameHeight, sent.framesPerSecond ?? 0],
     roundTripMs,
+    returnedBytes,
     jitterBufferMs: received?.jitterBufferEmittedCount
       ? (1000 * received.jitterBufferDelay) / received.jitterBufferEmittedCount
       : null,

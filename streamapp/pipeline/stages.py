@@ -28,7 +28,8 @@ class ScreeningStage:
 
     def __init__(self, make_screener: Callable[[], FaceScreener], settings: PipelineSettings) -> None:
         self._make_screener = make_screener
-        self._max_side = settings.screen_max_side
+        self._full_side = settings.screen_full_side
+        self._scaled_side = settings.screen_scaled_side
         self._tracker = Tracker(max_coast_s=settings.max_coast_s, confirm_hits=settings.confirm_hits)
         self._reader = PixelReader()
         self._screener: FaceScreener | None = None
@@ -41,7 +42,8 @@ class ScreeningStage:
         """Finds and tracks the faces of one frame. Frames must come in order."""
         assert self._screener is not None, "open() comes first"
         start_s = time.monotonic()
-        rgb = self._reader.rgb(frame, max_side=self._max_side)
+        fits = max(frame.width, frame.height) <= self._full_side
+        rgb = self._reader.rgb(frame, max_side=None if fits else self._scaled_side)
         converted_s = time.monotonic()
         detections = self._screener.screen(rgb, frame.pts_s)
         screened_s = time.monotonic()

@@ -42,7 +42,7 @@ class OverlayPainter:
         """A new yuv420p picture, even-sized, with the tracks drawn in. `pts` and `time_base` are the frame's."""
         source = output.frame.video
         width, height = max(2, source.width & ~1), max(2, source.height & ~1)
-        picture = self._reformatter.reformat(source, width=width, height=height, format="yuv420p")
+        picture = self._reformatter.reformat(source, width=width, height=height, format="yuv420p", threads=1)
         pixels: Plane = np.ascontiguousarray(picture.to_ndarray(), dtype=np.uint8).reshape(-1)
         size = width * height
         luma = pixels[:size].reshape(height, width)

@@ -26,6 +26,8 @@ CLOCK_RATE = 90_000
 TIME_BASE = Fraction(1, CLOCK_RATE)
 IFRAME_INTERVAL_S = 0.3
 """I-frames asked for more often than this are coded together."""
+BITS_PER_PIXEL_PER_S = 3.0
+"""0.9 Mbit/s at 640x480, 2.8 at 1280x720. Coding VP8 takes twice the time at four times the rate."""
 MAX_GOP = 600
 """Pictures between I-frames, at most, if nobody asks for one."""
 
@@ -33,7 +35,7 @@ _WRAP = 1 << 32
 _H264 = {"preset": "superfast", "tune": "zerolatency", "forced-idr": "1", "profile": "baseline"}
 _VP8 = {
     "deadline": "realtime",
-    "cpu-used": "-6",
+    "cpu-used": "-8",
     "lag-in-frames": "0",
     "static-thresh": "1",
     "undershoot-pct": "100",
@@ -51,12 +53,12 @@ def rtp_ticks(pts_s: float) -> int:
 class PictureEncoder:
     """Codes pictures of any size, one after another, each on its own: no picture is held back. Owned by one thread.
 
-    codec: FFmpeg's name, h264 or vp8.
+    codec: FFmpeg's name, h264 or vp8. max_bit_rate: in bit/s; small pictures take less.
     """
 
-    def __init__(self, codec: str, bit_rate: int) -> None:
+    def __init__(self, codec: str, max_bit_rate: int) -> None:
         self._codec = codec
-        self._bit_rate = bit_rate
+        self._max_bit_rate = max_bit_rate
         self._encoder: av.VideoCodecContext | None = None
 
     def encode(self, picture: av.VideoFrame, pts_s: float, *, iframe: bool) -> bytes:
@@ -74,10 +76,11 @@ class PictureEncoder:
         assert isinstance(encoder, av.VideoCodecContext)
         encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
         encoder.time_base, encoder.framerate = TIME_BASE, Fraction(30)
-        encoder.bit_rate, encoder.gop_size = self._bit_rate, MAX_GOP
+        bit_rate = min(self._max_bit_rate, round(width * height * BITS_PER_PIXEL_PER_S))
+        encoder.bit_rate, encoder.gop_size = bit_rate, MAX_GOP
         encoder.thread_count = 1 if width * height <= 1280 * 720 else 2
-        rate = {"maxrate": str(self._bit_rate), "bufsize": str(self._bit_rate // 2)}
-        encoder.options = (_H264 | rate) if self._codec == "h264" else (_VP8 | rate | {"minrate": str(self._bit_rate)})
+        rate = {"maxrate": str(bit_rate), "bufsize": str(bit_rate // 2)}
+        encoder.options = (_H264 | rate) if self._codec == "h264" else (_VP8 | rate | {"minrate": str(bit_rate)})
         return encoder
 
 
@@ -90,7 +93,7 @@ class PicturePlain:
     def paint(self, output: Output) -> av.VideoFrame:
         source = output.frame.video
         width, height = max(2, source.width & ~1), max(2, source.height & ~1)
-        picture = self._reformatter.reformat(source, width=width, height=height, format="yuv420p")
+        picture = self._reformatter.reformat(source, width=width, height=height, format="yuv420p", threads=1)
         if picture is source:
             pixels = np.ascontiguousarray(source.to_ndarray(), dtype=np.uint8)
             picture = av.VideoFrame.from_ndarray(pixels, format="yuv420p")

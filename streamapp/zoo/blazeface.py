@@ -68,7 +68,7 @@ def blend(points: Floats, scores: Floats) -> tuple[Floats, Floats]:
         together = _overlap_with_first(points[:, :2]) > _MIN_OVERLAP
         together[0] = True
         weights = scores[together]
-        faces.append(np.tensordot(weights / weights.sum(), points[together], axes=1))
+        faces.append(weights @ points[together].reshape(len(weights), -1) / weights.sum())
         best.append(scores[0])
         points, scores = points[~together], scores[~together]
     return np.array(faces, np.float32).reshape(-1, _POINTS, 2), np.array(best, np.float32)
@@ -78,7 +78,9 @@ def _overlap_with_first(corners: Floats) -> Floats:
     """Intersection over union of each box, [N, 2, 2], with the first. Every box has an area."""
     first = corners[0]
     sides = np.minimum(corners[:, 1], first[1]) - np.maximum(corners[:, 0], first[0])
-    shared = np.clip(sides, 0, None).prod(axis=1)
-    areas = (corners[:, 1] - corners[:, 0]).prod(axis=1)
+    np.maximum(sides, 0, out=sides)
+    shared = sides[:, 0] * sides[:, 1]
+    lengths = corners[:, 1] - corners[:, 0]
+    areas = lengths[:, 0] * lengths[:, 1]
     overlaps: Floats = shared / (areas + areas[0] - shared)
     return overlaps

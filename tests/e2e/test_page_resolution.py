@@ -45,6 +45,5 @@ def test_a_busy_picture_is_not_starved_of_bits(browser: Browser, server: ServerP
     with open_page(browser, server.url) as page:
         page.get_by_role("button", name="Start camera").click()
         until_state(page, "state.phase === 'live' && state.figures.latencySamples > 10")
-        page.wait_for_timeout(6000)
-        figures = page.evaluate("streamapp.state.figures")
-        assert figures["fpsOut"] > 0.5 * figures["fpsIn"]
+        page.wait_for_timeout(6000)  # starved, it is at 4 pictures a second by then, for ever
+        until_state(page, "state.figures.fpsOut > 0.6 * state.figures.fpsIn")
