@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import av
+import uvloop
 
 from benchmarks.detectors import BareMediaPipe, measured_settings, screening_weights
 from benchmarks.media import HD, VGA, Size, decoded, videos
@@ -29,6 +30,7 @@ from streamapp.pipeline.mailbox import Mailbox
 from streamapp.pipeline.pump import FramePump
 from streamapp.pipeline.stages import ScreeningStage
 from streamapp.results import DropReason
+from streamapp.runtime import tune_process
 from streamapp.settings import ModelSettings, ScreenRuntime, Settings
 from streamapp.sinks.base import Inbox, Output
 from streamapp.sources.base import FrameNumbering
@@ -195,6 +197,7 @@ class Breakdown:
 
 def run_pump(options: Options) -> None:
     settings = measured_settings()
+    tune_process()
     frames = 90 if options.quick else 900
     rows: list[tuple[Cell, ...]] = []
     figures: list[Figure] = []
@@ -203,7 +206,8 @@ def run_pump(options: Options) -> None:
             progress(f"{size} {runtime}: {frames} frames, bare MediaPipe, own detector and pump on each")
             models = ModelSettings.model_validate({**settings.models.model_dump(), "runtime": runtime})
             own = settings.model_copy(update={"models": models})
-            found = Breakdown.of(f"{size} {runtime}", asyncio.run(measure_size(own, size, frames)))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the command line does
+                found = Breakdown.of(f"{size} {runtime}", runner.run(measure_size(own, size, frames)))
             rows.append(found.row())
             if runtime is settings.models.runtime:
                 met = found.ratio <= GOAL
@@ -211,7 +215,7 @@ def run_pump(options: Options) -> None:
     notes = (
         "Medians. floor: MediaPipe's detector on a ready full-size RGB array. own detector: the app's, on the same "
         "array. pump: mailbox to sink, conversion included. rest: thread hops, FrameResult, fan-out. CPU: all threads.",
-        f"Settings: screen_full_side {settings.pipeline.screen_full_side}, default runtime {settings.models.runtime}.",
+        f"Default runtime: {settings.models.runtime}.",
     )
     publish("pump", options, figures, [Table("Cost of one frame", Breakdown.COLUMNS, tuple(rows), notes)])
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import av
+import cv2
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
@@ -42,6 +44,26 @@ class Frame:
         return self.video.height
 
 
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """How a picture lies in a square: a point of the square times `scale`, less the margins, is the picture's."""
+
+    scale: float
+    margin_x: float
+    margin_y: float
+
+    @classmethod
+    def of(cls, width: int, height: int, side: int) -> Letterbox:
+        longer = max(width, height)
+        return cls(longer / side, (longer - width) / 2, (longer - height) / 2)
+
+    def transform(self, subsampling: int = 1) -> NDArray[np.float64]:
+        """The affine map [2, 3] from the picture's pixels, or a plane of fewer, to the square's: corners on corners."""
+        shift = (subsampling - 1) / 2
+        offsets = (self.margin_x + shift) / self.scale, (self.margin_y + shift) / self.scale
+        return np.array(((subsampling / self.scale, 0, offsets[0]), (0, subsampling / self.scale, offsets[1])))
+
+
 class PixelReader:
     """Converts pictures to arrays. Keeps its scaler between calls, so each owner (a thread) has its own."""
 
@@ -55,6 +77,22 @@ class PixelReader:
     def bgr(self, frame: Frame, *, max_side: int | None = None) -> Image:
         """The picture as BGR (OpenCV's order), scaled down so that its longer side is at most `max_side` pixels."""
         return self._convert(frame, "bgr24", max_side)
+
+    def letterboxed_rgb(self, frame: Frame, side: int) -> tuple[Image, Letterbox]:
+        """The whole picture as RGB in a black square of `side` pixels, sampled at two neighbours each way.
+
+        YUV 4:2:0, which is what decoders give, is sampled before it is converted: a hundredth of the pixels.
+        """
+        box = Letterbox.of(frame.width, frame.height, side)
+        video = frame.video
+        if video.format.name not in ("yuv420p", "yuvj420p"):
+            return _sampled(self.rgb(frame), box.transform(), side, 0), box
+        full_range = video.format.name == "yuvj420p" or video.color_range == ColorRange.JPEG
+        luma, *chroma = (_plane(plane) for plane in video.planes)
+        planes = [_sampled(luma, box.transform(), side, 0 if full_range else 16)]
+        planes += [_sampled(plane, box.transform(subsampling=2), side, 128) for plane in chroma]
+        matrix = _yuv_to_rgb(full_range, video.colorspace == Colorspace.ITU709)
+        return np.asarray(cv2.transform(cv2.merge(planes), matrix), np.uint8), box
 
     def _convert(self, frame: Frame, pixel_format: str, max_side: int | None) -> Image:
         width, height = fitted_size(frame.width, frame.height, max_side)
@@ -77,3 +115,29 @@ def fitted_size(width: int, height: int, max_side: int | None) -> tuple[int, int
         return width, height
     scale = max_side / longer
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+def _plane(plane: av.video.plane.VideoPlane) -> NDArray[np.uint8]:
+    """A view of a plane's pixels [height, width]. Valid as long as its frame."""
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]  # a buffer
+    view: NDArray[np.uint8] = rows[:, : plane.width]
+    return view
+
+
+def _sampled(pixels: NDArray[np.uint8], transform: NDArray[np.float64], side: int, border: int) -> NDArray[np.uint8]:
+    square = cv2.warpAffine(pixels, transform, (side, side), flags=cv2.INTER_LINEAR, borderValue=(border,) * 3)
+    return np.asarray(square, np.uint8)
+
+
+@cache
+def _yuv_to_rgb(full_range: bool, bt709: bool) -> NDArray[np.float32]:
+    """The affine map [3, 4] from 8-bit Y'CbCr to RGB (ITU-R BT.601 or BT.709, limited or full range)."""
+    red, blue = (0.2126, 0.0722) if bt709 else (0.299, 0.114)
+    green = 1 - red - blue
+    y, c = (1.0, 1.0) if full_range else (255 / 219, 255 / 224)
+    from_red, from_blue = 2 * (1 - red) * c, 2 * (1 - blue) * c
+    linear = np.array(
+        ((y, 0, from_red), (y, -from_blue * blue / green, -from_red * red / green), (y, from_blue, 0)), np.float64
+    )
+    offset = linear @ (0 if full_range else 16, 128, 128)
+    return np.column_stack((linear, -offset)).astype(np.float32)

@@ -93,13 +93,6 @@ class SourceSettings(_Section):
 
 class PipelineSettings(_Section):
     mode: Mode = Field(Mode.FAST, description="Default mode of a stream.")
-    screen_full_side: Annotated[int, Field(ge=128)] = Field(
-        1920,
-        description="Pictures up to this longer side are screened as they are: converting costs less than scaling.",
-    )
-    screen_scaled_side: Annotated[int, Field(ge=128)] = Field(
-        320, description="Larger ones are first scaled down to this longer side; boxes stay in full-size pixels."
-    )
     min_score: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5, description="Faces the detector is less sure of are left out."
     )

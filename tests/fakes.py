@@ -27,6 +27,7 @@ class ScriptedScreener:
     """A FaceScreener that answers from a script: one list of boxes per call, the last one for ever after."""
 
     variant = "scripted"
+    input_side = None
 
     def __init__(self, script: Sequence[Sequence[Box]] = ((),), *, gate: threading.Event | None = None) -> None:
         self.calls = 0

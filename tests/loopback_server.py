@@ -30,6 +30,10 @@ class SlowScreener:
     def variant(self) -> str:
         return self._screener.variant
 
+    @property
+    def input_side(self) -> int | None:
+        return self._screener.input_side
+
     def screen(self, rgb: Image, pts_s: float) -> Detections:
         time.sleep(self._delay_s)
         return self._screener.screen(rgb, pts_s)

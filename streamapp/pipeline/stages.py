@@ -9,10 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from streamapp.faces import Detections, Track
-from streamapp.frame import Frame, PixelReader
+from streamapp.frame import Frame, Image, Letterbox, PixelReader
 from streamapp.settings import PipelineSettings
 from streamapp.tracking.tracker import Tracker
 from streamapp.zoo.base import FaceScreener
+
+MAX_FULL_SIDE = 1920
+"""Whole pictures up to this longer side are converted as they are: that costs less than scaling them."""
+SCALED_SIDE = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,6 @@ class ScreeningStage:
 
     def __init__(self, make_screener: Callable[[], FaceScreener], settings: PipelineSettings) -> None:
         self._make_screener = make_screener
-        self._full_side = settings.screen_full_side
-        self._scaled_side = settings.screen_scaled_side
         self._tracker = Tracker(max_coast_s=settings.max_coast_s, confirm_hits=settings.confirm_hits)
         self._reader = PixelReader()
         self._screener: FaceScreener | None = None
@@ -42,14 +44,11 @@ class ScreeningStage:
         """Finds and tracks the faces of one frame. Frames must come in order."""
         assert self._screener is not None, "open() comes first"
         start_s = time.monotonic()
-        fits = max(frame.width, frame.height) <= self._full_side
-        rgb = self._reader.rgb(frame, max_side=None if fits else self._scaled_side)
+        pixels, box = self._pixels(frame, self._screener.input_side)
         converted_s = time.monotonic()
-        detections = self._screener.screen(rgb, frame.pts_s)
+        detections = self._screener.screen(pixels, frame.pts_s)
         screened_s = time.monotonic()
-        tracks = self._tracker.update(
-            _scaled(detections, frame.width / rgb.shape[1], frame.height / rgb.shape[0]), frame.pts_s
-        )
+        tracks = self._tracker.update(_unboxed(detections, box), frame.pts_s)
         tracked_s = time.monotonic()
         timing_ms = {
             "decode": (frame.decoded_s - frame.arrived_s) * 1e3,
@@ -60,20 +59,28 @@ class ScreeningStage:
         }
         return Screened(tracks, timing_ms)
 
+    def _pixels(self, frame: Frame, side: int | None) -> tuple[Image, Letterbox]:
+        if side is not None:
+            return self._reader.letterboxed_rgb(frame, side)
+        longer = max(frame.width, frame.height)
+        if longer <= MAX_FULL_SIDE:
+            return self._reader.rgb(frame), Letterbox(1.0, 0.0, 0.0)
+        return self._reader.rgb(frame, max_side=SCALED_SIDE), Letterbox(longer / SCALED_SIDE, 0.0, 0.0)
+
     def close(self) -> None:
         if self._screener is not None:
             self._screener.close()
             self._screener = None
 
 
-def _scaled(detections: Detections, x: float, y: float) -> Detections:
-    """The same detections in the pixels of a picture larger by the factors `x` and `y`."""
-    if x == 1.0 and y == 1.0:
+def _unboxed(detections: Detections, box: Letterbox) -> Detections:
+    """The same detections in the pixels of the picture that was letterboxed."""
+    if not len(detections):
         return detections
-    scale = np.array([x, y], np.float32)
+    scale, margin = np.float32(box.scale), np.array((box.margin_x, box.margin_y), np.float32)
     return replace(
         detections,
-        boxes=detections.boxes * np.tile(scale, 2),
-        landmarks=None if detections.landmarks is None else detections.landmarks * scale,
-        keypoints=None if detections.keypoints is None else detections.keypoints * scale,
+        boxes=detections.boxes * scale - np.tile(margin, 2),
+        landmarks=None if detections.landmarks is None else detections.landmarks * scale - margin,
+        keypoints=None if detections.keypoints is None else detections.keypoints * scale - margin,
     )

@@ -6,7 +6,7 @@ asks for a lost packet once, and stands still for up to 512 packets if that fail
 keeps what aiortc throws away: when each frame arrived and when its sender took it (RTCP sender reports, RFC 3550
 section 6.4.1).
 
-Checked against aiortc 1.14 to 1.16. With any other version, or where a name is gone, everything here does nothing, says
+Checked against aiortc 1.15 and 1.16. With any other version, or where a name is gone, everything here does nothing, says
 so once in the log, and aiortc works as it comes.
 """
 
@@ -65,7 +65,7 @@ def _knows(part: RTCRtpReceiver | RTCRtpSender | RTCSctpTransport) -> bool:
 
 @cache
 def _version_is_known() -> bool:
-    return (1, 14) <= tuple(int(number) for number in version("aiortc").split(".")[:2]) < (1, 17)
+    return (1, 15) <= tuple(int(number) for number in version("aiortc").split(".")[:2]) < (1, 17)
 
 
 @cache
@@ -101,7 +101,6 @@ class ReceiveTiming:
         self._clock = clock
         self._assembler = FrameAssembler(self._is_iframe)
         self._drops: Counter[DropReason] = Counter()
-        self._assembler_drops = 0
         self._ssrc: int | None = None
         self._timestamp: int | None = None  # of the last frame, counted on beyond 32 bits
         self._arrivals_s: dict[int, float] = {}

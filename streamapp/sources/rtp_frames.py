@@ -16,9 +16,8 @@ NACK_DELAY_S = 0.005
 """A gap younger than this is most often only reordering."""
 NACK_INTERVAL_S = 0.05
 """Between requests for the same packet: about one round trip."""
-MAX_NACKS = 5
 GIVE_UP_S = 0.25
-"""A gap older than this is not waited for."""
+"""A gap older than this is not waited for, and was asked for five times."""
 PLI_INTERVAL_S = 0.3
 MAX_HELD_PACKETS = 1500
 """More packets than this are not held back behind a gap."""
@@ -65,7 +64,6 @@ class Feedback:
 class _Gap:
     since_s: float
     next_nack_s: float
-    nacks: int = 0
 
 
 class FrameAssembler:
@@ -129,8 +127,7 @@ class FrameAssembler:
         nack = []
         for sequence, gap in self._gaps.items():
             if gap.next_nack_s <= now:
-                gap.nacks += 1
-                gap.next_nack_s = now + NACK_INTERVAL_S if gap.nacks < MAX_NACKS else math.inf
+                gap.next_nack_s = now + NACK_INTERVAL_S
                 nack.append(sequence % _SEQUENCES)
         pli = self._needs_iframe and self._next_pli_s <= now
         if pli:

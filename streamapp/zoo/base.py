@@ -15,6 +15,11 @@ class FaceScreener(Protocol):
     def variant(self) -> str:
         """The manifest's name of the weights in use."""
 
+    @property
+    def input_side(self) -> int | None:
+        """Side in pixels of the square the net sees. A picture letterboxed to it is all it needs; None: it wants
+        pictures as they are."""
+
     def screen(self, rgb: Image, pts_s: float) -> Detections:
         """Faces in an RGB picture, boxes in its pixels. `pts_s` must increase from call to call."""
 

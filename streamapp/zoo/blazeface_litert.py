@@ -47,6 +47,10 @@ class LiteRtScreener:
     def variant(self) -> str:
         return self._variant
 
+    @property
+    def input_side(self) -> int:
+        return self._side
+
     def screen(self, rgb: Image, pts_s: float) -> Detections:  # noqa: ARG002 - the protocol's; nothing is tracked here
         if self._interpreter is None:
             raise ModelError(f"{self._variant} is closed")
@@ -72,7 +76,10 @@ class LiteRtScreener:
     def _letterbox(self, rgb: Image, scale: float, margin: Floats) -> None:
         """Fills the input tensor. Samples as MediaPipe does: two neighbours each way, corners on corners."""
         transform = np.array(((scale, 0, margin[0] * scale), (0, scale, margin[1] * scale)))
-        square = cv2.warpAffine(rgb, transform, (self._side, self._side), flags=cv2.INTER_LINEAR)
+        square: Image = rgb
+        if rgb.shape[:2] != (self._side, self._side):
+            sampled = cv2.warpAffine(rgb, transform, (self._side, self._side), flags=cv2.INTER_LINEAR)
+            square = np.asarray(sampled, np.uint8)
         np.multiply(square, np.float32(1 / 127.5), out=self._tensor[0])
         self._tensor -= 1
 

@@ -55,6 +55,10 @@ class MediaPipeScreener:
     def variant(self) -> str:
         return self._variant
 
+    @property
+    def input_side(self) -> None:
+        return None
+
     def screen(self, rgb: Image, pts_s: float) -> Detections:  # noqa: ARG002 - the protocol's; nothing is tracked here
         if self._detector is None:
             raise ModelError(f"{self._variant} is closed")

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from streamapp.sources.rtp_frames import (
     GIVE_UP_S,
     MAX_HELD_PACKETS,
-    MAX_NACKS,
     NACK_DELAY_S,
     PLI_INTERVAL_S,
     FrameAssembler,
@@ -223,7 +222,7 @@ def test_a_gap_is_asked_for_again_until_it_is_too_old() -> None:
     asked: list[int] = []
     while (now := assembler.deadline_s) < GIVE_UP_S:
         asked += assembler.poll(now).nack
-    assert asked == [b.sequence] * MAX_NACKS
+    assert asked == [b.sequence] * 5
     feedback = assembler.poll(GIVE_UP_S)
     assert feedback.nack == ()
     assert feedback.pli
@@ -270,6 +269,17 @@ def test_a_lost_end_of_frame_is_not_mended_with_the_next_frame() -> None:
     assert assembler.ready == []
     (frame,) = feed(assembler, camera.frame(iframe=True))
     assert camera.frames[frame.timestamp][0] == 3
+
+
+def test_what_follows_a_gap_is_not_taken_for_a_frame() -> None:
+    """Also when it looks like an I-frame: only its end is there."""
+    camera = Camera()
+    assembler = started(camera)
+    _, middle, last = camera.frame(iframe=True)
+    assert feed(assembler, [replace(middle, data=bytes([IFRAME]) + middle.data), last]) == []
+    assembler.poll(GIVE_UP_S)
+    assert assembler.ready == []
+    assert assembler.dropped == 1
 
 
 def test_duplicates_and_stragglers_change_nothing() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import av
 import pytest
 from aiortc.codecs.h264 import H264Encoder, h264_depayload
@@ -18,7 +20,7 @@ def coded(codec: str) -> list[bytes]:
     """Six pictures, of which those in IFRAMES are I-frames."""
     encoder = av.CodecContext.create("libvpx" if codec == "VP8" else "libx264", "w")
     assert isinstance(encoder, av.VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.framerate = 320, 240, "yuv420p", 30
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.framerate = 320, 240, "yuv420p", Fraction(30)
     encoder.options = {"deadline": "realtime"} if codec == "VP8" else {"tune": "zerolatency", "forced-idr": "1"}
     packets = []
     for number in range(6):
