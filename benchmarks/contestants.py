@@ -107,6 +107,14 @@ class Streamapp:
         )
 
 
+class StreamappWithoutModel(Streamapp):
+    """The app with a screener that finds nothing at no cost: like for like with peers that have no model."""
+
+    def command(self, port: int) -> Sequence[str]:
+        program = [sys.executable, "-m", "benchmarks.peers.streamapp_server", "--no-model"]
+        return [*program, "serve", "--port", str(port)]
+
+
 @dataclass(slots=True)
 class AiortcEcho:
     """aiortc as it comes, no model: what the plumbing alone does."""
@@ -177,7 +185,11 @@ def serving(contestant: Contestant, core: int | None = None) -> Iterator[Server]
 
 def contestants(settings: Settings, fastrtc: Path | None) -> dict[str, Contestant]:
     """All of them by name, ours first. FastRTC is left out where it is not installed."""
-    found: list[Contestant] = [Streamapp(settings), AiortcEcho()]
+    found: list[Contestant] = [
+        Streamapp(settings),
+        StreamappWithoutModel(settings, name="streamapp without model"),
+        AiortcEcho(),
+    ]
     if fastrtc is not None:
-        found.insert(1, FastRtc(fastrtc))
+        found.insert(1, FastRtc(fastrtc))  # side by side in time with ours
     return {contestant.name: contestant for contestant in found}

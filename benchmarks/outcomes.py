@@ -160,6 +160,12 @@ def _pairs(outcomes: Mapping[str, Sequence[Outcome | None]]) -> list[tuple[Outco
     return [(a, b, c) for a, b, c in rounds if a is not None and b is not None and c is not None]
 
 
+def _shares(outcomes: Mapping[str, Sequence[Outcome | None]], ours: str, theirs: str) -> list[float]:
+    """Our share of their CPU in each round that both finished."""
+    rounds = zip(outcomes.get(ours, ()), outcomes.get(theirs, ()), strict=False)
+    return [a.cpu_percent / b.cpu_percent for a, b in rounds if a is not None and b is not None]
+
+
 def figures(outcomes: Mapping[str, Sequence[Outcome | None]]) -> list[Figure]:
     found = []
     pairs = _pairs(outcomes)
@@ -170,6 +176,10 @@ def figures(outcomes: Mapping[str, Sequence[Outcome | None]]) -> list[Figure]:
             found.append(Figure(f"ahead of FastRTC at p{percent}, median pair", ahead, "ms", goal, ahead >= AHEAD_MS))
         share = _median([c.cpu_percent / b.cpu_percent for _, b, c in pairs])
         found.append(Figure("CPU, data channel only, over FastRTC", share, "x", "<= 0.33", share <= CPU_SHARE))
+        plumbing = _shares(outcomes, "streamapp without model, data channel only", "FastRTC, returned video")
+        if plumbing:
+            name = "the same without a model, which FastRTC's example has not"
+            found.append(Figure(name, _median(plumbing), "x", "<= 0.33", _median(plumbing) <= CPU_SHARE))
         share = _median([a.cpu_percent / b.cpu_percent for a, b, _ in pairs])
         found.append(Figure("CPU, returned video, over FastRTC", share, "x"))
     data = [run for run in outcomes.get("streamapp, data channel only", ()) if run is not None]

@@ -26,8 +26,9 @@ CLOCK_RATE = 90_000
 TIME_BASE = Fraction(1, CLOCK_RATE)
 IFRAME_INTERVAL_S = 0.3
 """I-frames asked for more often than this are coded together."""
-BITS_PER_PIXEL_PER_S = 3.0
-"""0.9 Mbit/s at 640x480, 2.8 at 1280x720. Coding VP8 takes twice the time at four times the rate."""
+BITS_PER_PIXEL_PER_S = 2.0
+"""0.6 Mbit/s at 640x480, 1.8 at 1280x720. Large pictures take longer to code, and browsers hold video longer the more
+its pictures differ in size."""
 MAX_GOP = 600
 """Pictures between I-frames, at most, if nobody asks for one."""
 

@@ -6,8 +6,8 @@ asks for a lost packet once, and stands still for up to 512 packets if that fail
 keeps what aiortc throws away: when each frame arrived and when its sender took it (RTCP sender reports, RFC 3550
 section 6.4.1).
 
-Checked against aiortc 1.15 and 1.16. With any other version, or where a name is gone, everything here does nothing, says
-so once in the log, and aiortc works as it comes.
+Checked against aiortc 1.15 and 1.16. With any other version, or where a name is gone, everything here does nothing,
+says so once in the log, and aiortc works as it comes.
 """
 
 from __future__ import annotations

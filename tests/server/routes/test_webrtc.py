@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -102,16 +103,31 @@ async def test_bad_offers_are_the_clients_fault(start_bench: StartBench, body: b
 async def test_an_offer_without_ending_is_cut_off(start_bench: StartBench) -> None:
     sent = 0
 
-    async def endless() -> object:
+    async def endless() -> AsyncIterator[bytes]:
         nonlocal sent
         while True:
             sent += 65_536
             yield b"v=0\r\n" * 13_108
 
     async with start_bench() as bench:
-        response = await bench.http.post("/whip", content=endless(), headers={"Content-Type": SDP})  # type: ignore[arg-type]
+        response = await bench.http.post("/whip", content=endless(), headers={"Content-Type": SDP})
         assert response.status_code == 413
         assert sent < 1_000_000
+
+
+async def test_an_offer_that_does_not_come_is_not_waited_for(
+    start_bench: StartBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamapp.server.routes.webrtc.BODY_TIMEOUT_S", 0.05)
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"v=0\r\n"
+        await asyncio.Event().wait()
+
+    async with start_bench() as bench:
+        response = await bench.http.post("/whip", content=stalled(), headers={"Content-Type": SDP})
+        assert (response.status_code, problem(response)) == (408, "request_timeout")
+        assert bench.signalling.publishers == 0
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "text/plain", "", "application/sdpx"])
