@@ -27,8 +27,8 @@ STRIDE = 2
 SPECS: Mapping[str, ModelSpec] = {
     "mtcnn-pnet": ModelSpec("mtcnn-pnet", CELL, outputs=((2, None, None), (4, None, None))),
     "mtcnn-pnet-folded": ModelSpec("mtcnn-pnet-folded", CELL, outputs=((1, None, None), (4, None, None))),
-    "mtcnn-rnet": ModelSpec("mtcnn-rnet", 24, outputs=((2,), (4,))),
-    "mtcnn-onet": ModelSpec("mtcnn-onet", 48, outputs=((2,), (4,), (10,))),
+    **{name: ModelSpec(name, 24, outputs=((2,), (4,))) for name in ("mtcnn-rnet", "mtcnn-rnet-folded")},
+    **{name: ModelSpec(name, 48, outputs=((2,), (4,), (10,))) for name in ("mtcnn-onet", "mtcnn-onet-folded")},
 }
 
 
