@@ -8,8 +8,8 @@ pickles, so each is refused unless its checksum is the one written here. Needs n
 The nets give the same answers as the plain ones (to 1e-5), at up to twice the speed on a processor: ONNX Runtime has no
 fast form of PReLU, so it is written with what it is quick at. With a slope a, PReLU(x) = a x + (1 - a) relu(x), and the
 factor (1 - a) goes into the layer behind it; what is left is one 1x1 convolution and a sum. In the first net the pool
-comes first, so that this is done on a quarter of the numbers: max(max(x), max(a x)) over the pool, for which channels of
-negative slope also need the pool of -x. They take the 6 channels that would only fill up a block of 16.
+comes first, so that this is done on a quarter of the numbers: max(max(x), max(a x)) over the pool, for which channels
+of negative slope also need the pool of -x. They take the 6 channels that would only fill up a block of 16.
 """
 
 from __future__ import annotations

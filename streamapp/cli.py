@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from streamapp import __version__, cli_models, cli_run
+from streamapp import __version__, cli_evaluate, cli_models, cli_run
 from streamapp.doctor import CheckStatus, diagnose
 from streamapp.errors import ExitCode, StreamappError
 from streamapp.faces import Mode
@@ -28,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(cli_models.models_app, name="models")
+app.add_typer(cli_evaluate.evaluate_app, name="evaluate")
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from streamapp.errors import EmbeddingMismatch
 from streamapp.faces import Floats
 
-NO_MATCH = -1.0
-"""The similarity of what cannot be compared: less than or equal to that of any two faces."""
+NO_MATCH = float("-inf")
+"""The similarity of what cannot be compared: below every threshold, also after calibration and averaging."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

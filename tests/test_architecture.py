@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """Rooms from left to right; a module imports from its own room and from rooms of layers further left."""
 MAY_MEET = (0, 1, 6)
 """Layers whose rooms may also import each other."""
-PURE = ("tracking", "geometry", "faces", "findings", "results", "gallery")
+PURE = ("tracking", "geometry", "faces", "findings", "results")
 """No I/O and no clock of their own."""
 IMPURE_MODULES = {"time", "socket", "threading", "asyncio", "os", "pathlib", "random", "logging", "subprocess"}
 MAX_LINES = 300
