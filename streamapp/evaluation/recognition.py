@@ -98,8 +98,8 @@ def evaluate(
 ) -> RecognitionReport:
     """Every pair whose pictures both show a face, fused by `calibrations`, or by cross-validated ones.
 
-    `face_px` scales faces down to that width first: how it would be with people far away. Raises UsageError if a picture
-    cannot be read or too few pairs are left."""
+    `face_px` scales faces down to that width first: how it would be with people far away. Raises UsageError if a
+    picture cannot be read or too few pairs are left."""
     files = sorted({name for pair in pairs for name in (pair.first, pair.second)})
     embedded: dict[str, Mapping[str, Embedding]] = {}
     for name in files:
