@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from benchmarks.machine import Machine, describe_machine
 
@@ -63,6 +64,20 @@ class Report:
     figures: tuple[Figure, ...]
     tables: tuple[Table, ...]
 
+    def text(self) -> str:
+        """All of it in Markdown."""
+        head = f"## {self.benchmark}\n\n`{self.command}`, {self.date[:10]}, {self.machine.summary()}"
+        tables = [*self.tables, *([figure_table(self.figures)] if self.figures else [])]
+        return "\n\n".join([head, *(table.text() for table in tables)])
+
+    @classmethod
+    def from_json(cls, text: str) -> Report:
+        """Parses what `publish` wrote. Raises pydantic.ValidationError."""
+        return _ADAPTER.validate_json(text)
+
+
+_ADAPTER: TypeAdapter[Report] = TypeAdapter(Report)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -70,10 +85,12 @@ class Options:
 
     quick: bool
     json: Path | None
+    partial: bool = False
 
     @classmethod
-    def of(cls, arguments: argparse.Namespace) -> Options:
-        return cls(arguments.quick, arguments.json)
+    def of(cls, arguments: argparse.Namespace, *, partial: bool = False) -> Options:
+        """`partial`: it measures less than it should, so that its results are written nowhere unless asked to."""
+        return cls(arguments.quick, arguments.json, partial)
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
@@ -81,7 +98,9 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     options.add_argument("--quick", action="store_true", help="a short run: shows that it works, proves nothing")
     options.add_argument(
-        "--json", type=Path, help=f"where to write the results (default: {RESULTS.name}/NAME.json; quick runs: nowhere)"
+        "--json",
+        type=Path,
+        help=f"where to write the results (default: results/NAME.json; quick and partial runs: nowhere)",
     )
     return options
 
@@ -95,16 +114,11 @@ def publish(name: str, options: Options, figures: Sequence[Figure], tables: Sequ
     command = f"python -m benchmarks.{Path(sys.argv[0]).stem} {' '.join(sys.argv[1:])}".strip()
     date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     report = Report(name, command, date, options.quick, describe_machine(), tuple(figures), tuple(tables))
-    print(f"## {name} ({date[:10]}, {report.machine.summary()})\n\n`{command}`\n")
-    for table in tables:
-        print(table.text() + "\n")
-    if figures:
-        print(figure_table(figures).text() + "\n")
-    sys.stdout.flush()
-    path = options.json or (None if options.quick else RESULTS / f"{name}.json")
+    print(report.text() + "\n", flush=True)
+    path = options.json or (None if options.quick or options.partial else RESULTS / f"{name}.json")
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(report), indent=1) + "\n", "utf-8")
+        path.write_bytes(_ADAPTER.dump_json(report, indent=1) + b"\n")
         progress(f"written to {path}")
 
 

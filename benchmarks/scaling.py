@@ -208,5 +208,3 @@ def _table(
         "distance of a box's corners from the mean of the neighbours in time, in % of its width.",
     )
     return Table(f"Scaling for screening, {runtime}", tuple(columns), tuple(rows), notes)
-
-

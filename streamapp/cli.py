@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
+import cv2
 import typer
 from rich.console import Console
 
@@ -17,7 +18,11 @@ from streamapp.errors import ExitCode, StreamappError
 from streamapp.faces import Mode
 from streamapp.log import configure_logging, redact
 from streamapp.settings import Settings, load_settings
-from streamapp.sources.open import Pace
+from streamapp.sources.base import Pace
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long a busy Python thread keeps the interpreter from the others. The default, ten times this, makes every call
+into FFmpeg or a model wait when one thread is busy."""
 
 app = typer.Typer(
     name="streamapp",
@@ -74,7 +79,7 @@ def serve(
     """Start the server: the page, WebRTC and the HTTP API."""
     from streamapp.server.app import serve as serve_forever  # its libraries take a second to load; `run` needs none
 
-    settings = _settings()
+    settings = _settings("INFO")
     changes = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=changes)})
     _run(serve_forever(settings, ready=lambda address: typer.echo(f"streamapp is at {address}  (Ctrl-C stops it)")))
@@ -98,11 +103,13 @@ def doctor() -> None:
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
-def _settings() -> Settings:
+def _settings(log_level: str = "WARNING") -> Settings:
     settings = load_settings()
-    configure_logging(settings.log)
+    configure_logging(settings.log, log_level)
     return settings
 
 
 def _run(work: Coroutine[Any, Any, int | None]) -> int:
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    cv2.setNumThreads(1)  # streams run side by side; a pool of threads for each small resize costs more than it saves
     return asyncio.run(work) or ExitCode.OK

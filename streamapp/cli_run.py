@@ -26,9 +26,9 @@ from streamapp.settings import Settings
 from streamapp.sinks.base import Inbox, Sink
 from streamapp.sinks.json_lines import JsonLines
 from streamapp.sinks.recorder import Recorder
-from streamapp.sources.base import SourceState, SourceStatus
-from streamapp.sources.open import Pace, open_source
-from streamapp.sources.url import redacted
+from streamapp.sources.base import Pace, SourceState, SourceStatus
+from streamapp.sources.open import source_at
+from streamapp.sources.url import parse
 
 STREAM = "run"
 REFRESH_S = 0.2
@@ -47,8 +47,10 @@ class RunOptions:
 
 async def run_source(options: RunOptions, settings: Settings) -> ExitCode:
     """Runs one source to its end, to `max_frames` or to Ctrl-C. A live source is reopened when lost, but must be there
-    at the start. Returns SOURCE_FAILED or CHECK_FAILED (a sink failed) after saying why; raises ModelError, UsageError.
+    at the start. Returns SOURCE_FAILED or CHECK_FAILED (a sink failed) after saying why; raises ModelError,
+    SourceUrlInvalid, UsageError.
     """
+    address = parse(options.source)
     meter = _Meter()
     with contextlib.ExitStack() as files:
         sinks: list[Sink] = [meter]
@@ -59,9 +61,9 @@ async def run_source(options: RunOptions, settings: Settings) -> ExitCode:
         async with Runtime.start(settings) as runtime, asyncio.TaskGroup() as group:
             session = runtime.open_stream(
                 STREAM,
-                lambda numbering: open_source(options.source, numbering, settings.sources, pace=options.pace),
+                lambda numbering: source_at(address, numbering, settings.sources, pace=options.pace),
                 mode=options.mode,
-                description=redacted(options.source),
+                description=address.redacted,
                 max_frames=options.max_frames,
             )
             attachments = [session.attach(sink) for sink in sinks]
@@ -93,7 +95,7 @@ class _Meter:
         parts.append(f"{sum(session.dropped.values())} dropped")
         if self.latency_ms:
             p50, p95 = np.percentile(self.latency_ms, [50, 95])
-            parts.append(f"latency {p50:.1f} ms p50, {p95:.1f} p95")
+            parts.append(f"{p50:.1f} ms (p95 {p95:.1f})")
         status = session.status
         parts.append(status.state.value if status.reason is None else f"{status.state.value}: {status.reason}")
         return " · ".join(parts)
@@ -111,7 +113,7 @@ class _StartWatch:
     def _on_status(self, status: SourceStatus) -> None:
         if status.state is SourceState.LIVE:
             self._was_live = True
-        elif status.state is SourceState.FAILED or (status.state is SourceState.RECONNECTING and not self._was_live):
+        elif status.state is SourceState.FAILED or (status.reason is not None and not self._was_live):
             self.failure = status
             self._session.request_stop()
 
@@ -147,7 +149,7 @@ async def _show_progress(
     if not console.is_terminal:
         await end
         return
-    columns = (SpinnerColumn(), BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
+    columns = (SpinnerColumn(), BarColumn(bar_width=10), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, auto_refresh=False, transient=False) as progress:
         bar = progress.add_task("connecting", total=max_frames)
         while not end.done():

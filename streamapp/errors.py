@@ -114,6 +114,13 @@ class SourceEnded(SourceError):
     code = "source_ended"
 
 
+class PublisherGone(SourceEnded):
+    """The peer that sent this stream stopped or vanished. It comes back as a new stream, never as this one."""
+
+    code = "publisher_gone"
+    retryable = False
+
+
 # -- models ----------------------------------------------------------------------------------------------------------
 
 

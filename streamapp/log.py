@@ -50,12 +50,12 @@ def _utc(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
 
 
-def configure_logging(settings: LogSettings) -> None:
+def configure_logging(settings: LogSettings, default_level: str) -> None:
     """Sends all records to standard error. Called once, by the command line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if settings.json_lines else _LineFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.level.upper())
+    root.setLevel(settings.level or default_level)
     logging.getLogger("aioice").setLevel(logging.WARNING)  # it logs every candidate pair
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # one line per poll hides what matters

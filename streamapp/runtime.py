@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from types import MappingProxyType
 from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError, UsageError
 from streamapp.faces import Mode
 from streamapp.pipeline.session import StreamSession
+from streamapp.results import DropReason
 from streamapp.settings import Settings
 from streamapp.sources.base import FrameNumbering, Source
 from streamapp.zoo.base import FaceScreener
@@ -35,6 +37,8 @@ class Runtime:
         self._make_screener = make_screener or (lambda: open_screener(settings))
         self._streams: dict[str, StreamSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._closed_frames = 0
+        self._closed_dropped: Counter[DropReason] = Counter()
 
     @classmethod
     @asynccontextmanager
@@ -53,6 +57,16 @@ class Runtime:
     def streams(self) -> Mapping[str, StreamSession]:
         return MappingProxyType(self._streams)
 
+    @property
+    def frames_total(self) -> int:
+        """Results published since the start, streams that are gone included."""
+        return self._closed_frames + sum(session.frames for session in self._streams.values())
+
+    @property
+    def dropped_total(self) -> Counter[DropReason]:
+        """Pictures dropped since the start, streams that are gone included."""
+        return sum((session.dropped for session in self._streams.values()), self._closed_dropped)
+
     def open_stream(
         self,
         name: str,
@@ -60,6 +74,7 @@ class Runtime:
         *,
         mode: Mode | None = None,
         description: str = "",
+        added: bool = False,
         max_frames: int | None = None,
     ) -> StreamSession:
         """Starts a stream. Raises UsageError for a bad name, Conflict for a taken one, Overloaded at the limit."""
@@ -77,6 +92,7 @@ class Runtime:
             settings=self.settings,
             make_screener=self._make_screener,
             description=description,
+            added=added,
             max_frames=max_frames,
         )
         self._streams[name] = session
@@ -102,6 +118,8 @@ class Runtime:
         del self._streams[name]
         task = self._tasks.pop(name)
         await _finish(session, task)
+        self._closed_frames += session.frames
+        self._closed_dropped += session.dropped
 
     async def close(self) -> None:
         """Ends every stream, side by side."""
@@ -114,7 +132,7 @@ class Runtime:
             await session.run()
         except StreamappError as error:
             session.fail(error)
-            _log.error("stream %s failed: %s", session.name, error)
+            _log.info("stream %s failed: %s", session.name, error)
         except Exception as error:  # noqa: BLE001 - supervisor: whatever happens to one stream, the others go on
             session.fail(error)
             _log.exception("stream %s failed", session.name)

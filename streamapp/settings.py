@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -79,6 +79,9 @@ class SourceSettings(_Section):
     read_timeout_s: Annotated[float, Field(gt=0)] = Field(
         5.0, description="An RTSP source silent for so long is reopened."
     )
+    verify_tls: bool = Field(
+        False, description="Check the certificate of rtsps:// sources; few cameras have one that passes."
+    )
     backoff_s: tuple[float, ...] = Field(
         (1.0, 2.0, 5.0, 10.0, 30.0), description="Waits before reconnecting; the last repeats."
     )
@@ -131,7 +134,9 @@ class RecordingSettings(_Section):
 
 
 class LogSettings(_Section):
-    level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
+        None, description="DEBUG, INFO, WARNING or ERROR; unset: INFO for the server, WARNING for other commands."
+    )
     json_lines: bool = Field(False, description="One JSON object per line instead of text.")
 
 
@@ -171,7 +176,8 @@ def load_settings() -> Settings:
         raise SettingsError(f"{CONFIG_VARIABLE} names {named}, which is not a file")
     known = {f"STREAMAPP_{name.upper()}" for name in Settings.model_fields} | {CONFIG_VARIABLE}
     for variable in os.environ:
-        if variable.startswith("STREAMAPP_") and variable.split("__")[0].upper() not in known:
+        ours = variable.startswith("STREAMAPP_") and not variable.startswith("STREAMAPP_TEST_")
+        if ours and variable.split("__")[0].upper() not in known:
             raise SettingsError(f"environment variable {variable} is not a setting; docs/settings.md lists them all")
     try:
         return Settings()
@@ -179,4 +185,5 @@ def load_settings() -> Settings:
         lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
         raise SettingsError("settings are wrong; " + "; ".join(lines)) from error
     except ValueError as error:
-        raise SettingsError(f"settings cannot be read: {error}") from error
+        reason = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
+        raise SettingsError(f"settings cannot be read: {reason}") from error

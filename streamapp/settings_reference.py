@@ -93,6 +93,8 @@ def _type_text(annotation: object, name: str, nested: dict[str, type[BaseModel]]
     origin = typing.get_origin(annotation)
     if origin is tuple:
         return f"list of: {_type_text(arguments[0], name, nested)}"
+    if origin is typing.Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
     if origin in (types.UnionType, typing.Union):
         return " or ".join(_type_text(part, name, nested) for part in arguments)
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from streamapp.faces import Detections, Detector
-from streamapp.frame import Image
+from streamapp.frame import Frame, Image
+from streamapp.results import DropReason
 from streamapp.sinks.base import Inbox, Output
-from streamapp.sources.base import FrameNumbering, Outlet
+from streamapp.sinks.webrtc_track import PictureEncoder
+from streamapp.sources.base import EncodedPicture, FrameNumbering, Outlet
 from tests.pictures import video_frame
+from tests.webrtc_peers import numbered_picture
 
 Box = tuple[float, float, float, float]
 
@@ -103,3 +107,63 @@ class BrokenSink:
     async def run(self, inbox: Inbox) -> None:
         await inbox.get()
         raise RuntimeError("broken on purpose")
+
+
+class CollectingOutlet:
+    """An Outlet that keeps everything a source gives it. `deliver` waits for `room` to be set, if given."""
+
+    def __init__(self, *, wants_encoded: bool = False, room: asyncio.Event | None = None) -> None:
+        self.frames: list[Frame] = []
+        self.coded: list[EncodedPicture] = []
+        self.dropped: Counter[DropReason] = Counter()
+        self.connections = 0
+        self.wants_encoded = wants_encoded
+        self._room = room
+
+    def offer(self, frame: Frame) -> None:
+        self.frames.append(frame)
+
+    async def deliver(self, frame: Frame) -> None:
+        if self._room is not None:
+            await self._room.wait()
+        self.frames.append(frame)
+
+    def count_drop(self, reason: DropReason, count: int = 1) -> None:
+        self.dropped[reason] += count
+
+    def connected(self) -> None:
+        self.connections += 1
+
+    def offer_encoded(self, picture: EncodedPicture) -> None:
+        self.coded.append(picture)
+
+
+class NumberedSource:
+    """A live Source of numbered pictures (tests.webrtc_peers), 30 a second; a picture's number is its frame's index.
+    With `codec` h264 it has coded pictures too, an I-frame every `gop`; `b_frames` only says that there are some."""
+
+    live = True
+
+    def __init__(
+        self, numbering: FrameNumbering, *, codec: str | None = None, gop: int = 30, b_frames: bool = False
+    ) -> None:
+        self._numbering = numbering
+        self._codec = codec
+        self._gop = gop
+        self._b_frames = b_frames
+        self.coded = 0
+
+    async def run(self, outlet: Outlet) -> None:
+        encoder = None if self._codec is None else PictureEncoder(self._codec, 1_000_000)
+        start_s = time.monotonic()
+        outlet.connected()
+        for number in range(1_000_000):
+            await asyncio.sleep(max(0.0, start_s + number / 30 - time.monotonic()))
+            is_iframe = number % self._gop == 0
+            frame = self._numbering.frame(numbered_picture(number), number / 30, arrived_s=time.monotonic())
+            if encoder is not None and self._codec is not None:
+                data = encoder.encode(numbered_picture(number), frame.pts_s, iframe=is_iframe)
+                if outlet.wants_encoded:
+                    outlet.offer_encoded(EncodedPicture(data, frame.pts_s, is_iframe, self._codec, self._b_frames))
+                    self.coded += 1
+            outlet.offer(frame)

@@ -18,12 +18,17 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _ETH_P_ALL = 3
 _SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
 _TCP, _UDP = 6, 17
+_END_NAME = "end-of-record.invalid"
+_END_CONTACT = ("198.18.0.1", 9)
+"""What the rig itself looks up and contacts last (RFC 2544 test network): once seen, all before it has been."""
+_END_WAIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ class _Recorder:
     def __init__(self) -> None:
         self.lookups: list[str] = []
         self.contacts: set[str] = set()
+        self._end_seen = threading.Event()
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         udp.bind(("127.0.0.1", 53))
         tcp = socket.create_server(("127.0.0.1", 53))
@@ -130,8 +136,20 @@ class _Recorder:
         while True:
             packet = sock.recv(65536)
             contact = _contact_of(packet)
-            if contact:
+            if contact == "{}:{}".format(*_END_CONTACT):
+                self._end_seen.set()
+            elif contact:
                 self.contacts.add(contact)
+
+    def finish(self) -> None:
+        """Waits until everything that was sent so far is in the record. Raises RuntimeError if that cannot be seen."""
+        with suppress(socket.gaierror):
+            socket.getaddrinfo(_END_NAME, 80)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"end", _END_CONTACT)
+        if _END_NAME not in self.lookups or not self._end_seen.wait(_END_WAIT_S):
+            raise RuntimeError("the recorder does not see what the rig itself does")
+        self.lookups = [name for name in self.lookups if name != _END_NAME]
 
 
 def _contact_of(packet: bytes) -> str | None:
@@ -154,6 +172,7 @@ def _main(record: Path, command: list[str]) -> int:
     _furnish(record.parent)
     recorder = _Recorder()
     returncode = subprocess.run(command, check=False).returncode
+    recorder.finish()
     record.write_text(json.dumps({"lookups": recorder.lookups, "contacts": sorted(recorder.contacts)}))
     return returncode
 

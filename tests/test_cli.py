@@ -56,7 +56,9 @@ def test_as_fast_as_possible_gives_the_same_tracks_every_time(environment: dict[
         done = streamapp("run", "demo", "--json", "-", "--pace", "asap", "--max-frames", "90", environment=environment)
         return [json.loads(line)["tracks"] for line in done.stdout.splitlines()]
 
-    assert tracks() == tracks()
+    first = tracks()
+    assert len(first) == 90
+    assert first == tracks()
 
 
 @pytest.mark.weights
@@ -138,18 +140,20 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(environment: dict[str, str
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_missing_file_is_exit_code_3_and_says_so() -> None:
-    done = streamapp("run", "no/such/clip.mp4")
-    assert done.returncode in (2, 3)
+@pytest.mark.weights
+def test_a_missing_file_is_exit_code_3_and_says_so(environment: dict[str, str]) -> None:
+    done = streamapp("run", "no/such/clip.mp4", environment=environment)
+    assert done.returncode == 3
     assert "no/such/clip.mp4" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_camera_that_refuses_is_exit_code_3_without_its_password() -> None:
-    done = streamapp("run", "rtsp://admin:hunter2@127.0.0.1:9/live")
+@pytest.mark.weights
+def test_a_camera_that_refuses_is_exit_code_3_without_its_password(environment: dict[str, str]) -> None:
+    done = streamapp("run", "rtsp://admin:hunter2@127.0.0.1:9/live", environment=environment)
     assert done.returncode == 3
     assert "hunter2" not in done.stderr + done.stdout
-    assert done.stderr.startswith("error: ")
+    assert "error: rtsp://" in done.stderr
 
 
 @pytest.mark.parametrize("source", ["http://127.0.0.1/x.mp4", "concat:a|b", "rtmp://host/x", "lavfi:testsrc"])

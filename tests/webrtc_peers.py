@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 import time
 from collections.abc import Callable, Coroutine
 from fractions import Fraction
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpSender
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 from numpy.typing import NDArray
+
+from streamapp.sources.aiortc_timing import ReceiveTiming
+from tests.waiting import until
 
 CLOCK_RATE = 90_000
 _BITS = 16
@@ -124,3 +137,94 @@ class BadNetwork:
 
 def sender_of(pc: RTCPeerConnection) -> RTCRtpSender:
     return next(sender for sender in pc.getSenders() if sender.kind == "video")
+
+
+class WebPeer:
+    """What a browser does with WHIP and WHEP: offers, connects, and collects results and pictures."""
+
+    def __init__(self, http: httpx.AsyncClient, path: str) -> None:
+        self.pc = RTCPeerConnection(no_ice_servers())
+        self.results: list[dict[str, Any]] = []
+        self.last_picture: VideoFrame | None = None
+        self.numbers: list[int | None] = []
+        """Numbers of the pictures that came, None for corrupt ones."""
+        self.pictures_by_timestamp: dict[int, int | None] = {}
+        self.location = ""
+        self.etag = ""
+        self.answer = ""
+        self._http = http
+        self._path = path
+        self._channel: RTCDataChannel | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def send_video(self, track: MediaStreamTrack, direction: str = "sendonly") -> None:
+        self.pc.addTransceiver(track, direction)
+
+    def take_video(self) -> None:
+        self.pc.addTransceiver("video", "recvonly")
+
+    def only(self, codec: str) -> None:
+        """Offers nothing but this video codec, such as video/H264."""
+        capabilities = RTCRtpSender.getCapabilities("video").codecs
+        for transceiver in self.pc.getTransceivers():
+            transceiver.setCodecPreferences([c for c in capabilities if c.mimeType in (codec, "video/rtx")])
+
+    def open_channel(self, label: str = "results") -> RTCDataChannel:
+        self._channel = self.pc.createDataChannel(label, ordered=False, maxRetransmits=0)
+        self._channel.on("message", lambda message: self.results.append(json.loads(message)))
+        return self._channel
+
+    async def offer(self) -> str:
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        return self.pc.localDescription.sdp
+
+    async def post(self, sdp: str) -> httpx.Response:
+        return await self._http.post(self._path, content=sdp, headers={"Content-Type": "application/sdp"})
+
+    async def connect(self) -> None:
+        """Up to the open connection. Raises AssertionError if the server does not accept."""
+        response = await self.post(await self.offer())
+        assert response.status_code == 201, response.text
+        self.location, self.etag = response.headers["location"], response.headers["etag"]
+        self.answer = response.text
+        await self.pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
+        for transceiver in self.pc.getTransceivers():
+            track = transceiver.receiver.track
+            if track is not None and transceiver.kind == "video":
+                timing = ReceiveTiming(transceiver.receiver)
+                self._tasks.append(asyncio.ensure_future(self._read(track, timing)))
+                self._tasks.append(asyncio.ensure_future(timing.run()))
+        await until(lambda: self.pc.connectionState == "connected")
+
+    async def delete(self) -> httpx.Response:
+        return await self._http.delete(self.location)
+
+    async def close(self) -> None:
+        """Says goodbye to the peer, not to the server."""
+        await self.pc.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def vanish(self) -> None:
+        """Sends nothing more, not even a goodbye, as a process that was killed."""
+        for transport in {t.receiver.transport.transport for t in self.pc.getTransceivers()}:
+            vars(transport)["_send"] = _nothing
+            for protocol in transport._connection._protocols:
+                protocol.transport.close()
+
+    async def _read(self, track: MediaStreamTrack, timing: ReceiveTiming) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                picture = await track.recv()
+                assert isinstance(picture, VideoFrame)
+                self.last_picture = picture
+                number = read_number(picture)
+                self.numbers.append(number)
+                timestamp = timing.rtp_timestamp(picture)
+                if timestamp is not None:
+                    self.pictures_by_timestamp[timestamp] = number
+
+
+async def _nothing(data: bytes) -> None:
+    """Where the packets of a vanished peer go."""

@@ -1,19 +1,19 @@
-// Puts the page together. Data flows one way: signalling > session > figures and stage > HUD.
+// Puts the page together. Data flows one way: signalling > session > viewer > figures and stage > HUD.
 
 import { AddForm } from "./add_form.js";
-import { closeCamera, listCameras, openCamera, RESOLUTIONS } from "./camera.js";
-import { cameraFailure, explain } from "./failures.js";
+import { listCameras, RESOLUTIONS } from "./camera.js";
+import { explain } from "./failures.js";
 import { Figures } from "./figures.js";
 import { Hud } from "./hud.js";
 import { exposeState } from "./inspection.js";
 import { Notice } from "./notice.js";
-import { Peer } from "./peer.js";
-import { Session } from "./session.js";
 import { Stage } from "./stage.js";
 import { Streams } from "./streams.js";
+import { Viewer } from "./viewer.js";
 
 const HUD_MS = 250;
 const MODE = "fast";
+const DEMO = "demo";
 const find = (id) => document.getElementById(id);
 
 const figures = new Figures();
@@ -36,6 +36,18 @@ const stage = new Stage({
     find("stage").style.setProperty("--aspect", `${width} / ${height}`);
   },
 });
+const viewer = new Viewer({
+  mode: MODE,
+  stage,
+  figures,
+  choices: () => ({
+    deviceId: find("camera").value,
+    resolutionId: find("resolution").value,
+    returned: find("returned-toggle").checked,
+  }),
+  onChange: present,
+  onReturned: showReturned,
+});
 const streams = new Streams({
   list: find("streams"),
   empty: find("streams-empty"),
@@ -43,205 +55,76 @@ const streams = new Streams({
   onWatch: watch,
 });
 
-/** What is on the stage: {kind: idle | camera | watch, name, session, camera}. Replaced as a whole, never merged. */
-let shown = { kind: "idle", name: null, session: null, camera: null };
-let phase = "idle";
-let failure = null;
+let shownDeviceId = null;
 
-function present(next) {
-  shown = next;
-  const active = next.kind !== "idle";
-  find("welcome").hidden = active;
-  find("stop").disabled = !active;
-  find("viewing").textContent = { idle: "", camera: "Your camera", watch: next.name }[next.kind];
-  find("stage").toggleAttribute("data-active", active);
-  streams.setWatched(next.kind === "watch" ? next.name : null);
-}
-
-function setPhase(nextPhase, nextFailure = null) {
-  phase = nextPhase;
-  failure = nextFailure;
-  hud.showPhase(phase);
-}
-
-/** Ends whatever is on the stage and frees the camera and the session on the server. */
-function stop() {
-  const { session, camera } = shown;
-  present({ kind: "idle", name: null, session: null, camera: null });
-  session?.stop();
-  closeCamera(camera);
-  showReturned(null);
-  stage.show(null);
-  figures.reset();
-  notice.hide();
-  setPhase("idle");
-}
-
-async function startCamera() {
-  stop();
-  setPhase("opening");
-  const attempt = { kind: "camera", name: null, session: null, camera: null };
-  present(attempt);
-  let camera;
-  try {
-    camera = await openCamera({ deviceId: find("camera").value, resolutionId: find("resolution").value });
-  } catch (error) {
-    if (shown === attempt) fail(explain(error), startCamera);
-    return;
+function present({ kind, name, phase, failure, retryAtMs, deviceId }) {
+  hud.showPhase(phase, kind);
+  find("viewing").textContent = { idle: "", camera: "Your camera", watch: name }[kind];
+  find("welcome").hidden = kind !== "idle";
+  find("stop").disabled = kind === "idle";
+  find("stage").toggleAttribute("data-active", kind !== "idle");
+  streams.setWatched(kind === "watch" ? name : null);
+  if (failure) {
+    notice.show(failure, { retryAtMs, onRetry: () => viewer.retry(), onStop: () => viewer.stop() });
+  } else {
+    notice.hide();
   }
-  if (shown !== attempt) {
-    closeCamera(camera);
-    return;
-  }
-  takeCamera(camera);
-  publish(camera);
-}
-
-function takeCamera(camera) {
-  const [track] = camera.getVideoTracks();
-  track.addEventListener("ended", () => {
-    if (shown.camera !== camera) return;
-    stop();
-    fail(cameraFailure("unplugged"), startCamera);
-  });
-  stage.show(camera);
-  figures.reset();
-  showCameras(track.getSettings().deviceId);
-}
-
-function publish(camera) {
-  const direction = find("returned-toggle").checked ? "sendrecv" : "sendonly";
-  const session = connect(`/whip?mode=${MODE}`, {
-    prepare: (pc) => pc.addTransceiver(camera.getVideoTracks()[0], { direction, streams: [camera] }),
-    onStream: showReturned,
-  });
-  present({ kind: "camera", name: null, session, camera });
-  session.run();
-}
-
-/** Another camera or resolution: the connection stays, only its track is replaced. */
-async function changeCamera() {
-  const { kind, session, camera: old } = shown;
-  if (kind !== "camera") return;
-  if (!session?.peer) {
-    startCamera();
-    return;
-  }
-  closeCamera(old);
-  try {
-    const camera = await openCamera({ deviceId: find("camera").value, resolutionId: find("resolution").value });
-    if (shown.session !== session || !session.peer) {
-      closeCamera(camera);
-      if (shown.session === session) startCamera();
-      return;
-    }
-    shown = { ...shown, camera };
-    takeCamera(camera);
-    await session.peer.replaceTrack(camera.getVideoTracks()[0]);
-  } catch (error) {
-    if (shown.session !== session) return;
-    stop();
-    fail(explain(error), startCamera);
+  if (deviceId !== shownDeviceId) {
+    shownDeviceId = deviceId;
+    showCameras();
   }
 }
 
 function watch(name) {
-  stop();
-  const session = connect(`/whep/${encodeURIComponent(name)}`, {
-    prepare: (pc) => pc.addTransceiver("video", { direction: "recvonly" }),
-    onStream: (stream) => stage.show(stream),
-  });
-  present({ kind: "watch", name, session, camera: null });
-  find("stage").focus({ preventScroll: false });
-  session.run();
+  viewer.watch(name);
+  find("stage").focus();
 }
 
-function connect(path, { prepare, onStream }) {
-  const session = new Session({
-    connect: (signal) => {
-      stage.reset();
-      figures.resetResults();
-      const mine = (use) => (...args) => shown.session === session && use(...args);
-      return Peer.connect({
-        path,
-        signal,
-        prepare,
-        onStream: mine(onStream),
-        onQuiet: mine((quiet) => setPhase(quiet ? "quiet" : "live")),
-        onResult: mine((result, arrivedMs) => {
-          figures.result(result, arrivedMs);
-          stage.addResult(result, arrivedMs);
-        }),
-      });
-    },
-    onChange: () => shown.session === session && follow(session),
-  });
-  return session;
-}
-
-function follow(session) {
-  setPhase(session.phase, session.failure);
-  if (session.phase === "live" || session.phase === "connecting") notice.hide();
-  if (session.phase === "waiting") {
-    showReturned(null);
-    const onRetry = () => session.retryNow();
-    notice.show(session.failure, { retryAtMs: session.retryAtMs, onRetry, onStop: stop });
-  }
-  if (session.phase === "failed") {
-    const again = shown.kind === "camera" ? startCamera : () => watch(shown.name);
-    notice.show(session.failure, { onRetry: again, onStop: stop });
-  }
-}
-
-function fail(nextFailure, onRetry) {
-  setPhase("failed", nextFailure);
-  find("welcome").hidden = true;
-  notice.show(nextFailure, { onRetry, onStop: stop });
-}
-
-/** The video that the server drew on, over the one drawn here; null to take it away. */
+/** The video that the server drew on, over the one drawn here; null takes it away. */
 function showReturned(stream) {
-  const element = find("returned");
   const wanted = stream !== null && find("returned-toggle").checked;
-  element.srcObject = wanted ? stream : null;
-  element.hidden = !wanted;
+  find("returned").srcObject = wanted ? stream : null;
+  find("returned").hidden = !wanted;
 }
 
-async function showCameras(activeId = find("camera").value) {
+/** The names of cameras are known only once one was allowed. */
+async function showCameras() {
   const cameras = await listCameras();
-  const options = cameras.map(({ deviceId, label }) => new Option(label, deviceId, false, deviceId === activeId));
+  const chosen = viewer.deviceId ?? find("camera").value;
+  const options = cameras.map(({ deviceId, label }) => new Option(label, deviceId, false, deviceId === chosen));
   find("camera").replaceChildren(...(options.length ? options : [new Option("Default camera", "")]));
 }
 
 async function watchDemo() {
-  const item = streams.items.find(({ source }) => source === "demo");
+  const button = find("watch-demo");
+  button.disabled = true;
   try {
-    if (!item) await streams.add({ name: "demo", source: "demo", mode: MODE });
-    watch(item?.name ?? "demo");
+    const running = streams.items.find(({ source }) => source === DEMO);
+    if (!running) await streams.add({ name: DEMO, source: DEMO, mode: MODE });
+    watch(running?.name ?? DEMO);
   } catch (error) {
-    fail(explain(error), watchDemo);
+    notice.show(explain(error), { onRetry: watchDemo, onStop: () => viewer.stop() });
   }
+  button.disabled = false;
 }
 
 find("resolution").replaceChildren(...RESOLUTIONS.map(({ id, label }) => new Option(label, id)));
-find("start").addEventListener("click", startCamera);
+find("start").addEventListener("click", () => viewer.startCamera());
 find("watch-demo").addEventListener("click", watchDemo);
-find("stop").addEventListener("click", stop);
-find("camera").addEventListener("change", changeCamera);
-find("resolution").addEventListener("change", changeCamera);
-find("returned-toggle").addEventListener("change", () => {
-  if (shown.kind === "camera") startCamera();
-});
+find("stop").addEventListener("click", () => viewer.stop());
+find("camera").addEventListener("change", () => viewer.changeCamera());
+find("resolution").addEventListener("change", () => viewer.changeCamera());
+find("returned-toggle").addEventListener("change", () => viewer.kind === "camera" && viewer.startCamera());
 find("controls").addEventListener("submit", (event) => event.preventDefault());
-navigator.mediaDevices?.addEventListener?.("devicechange", () => showCameras());
-window.addEventListener("pagehide", stop);
+navigator.mediaDevices?.addEventListener?.("devicechange", showCameras);
+window.addEventListener("pagehide", () => viewer.stop());
 new AddForm(document, { mode: MODE, onAdd: (stream) => streams.add(stream) });
 
 setInterval(() => {
   const nowMs = performance.now();
   hud.show(figures.snapshot(nowMs), stage.drawn, nowMs);
+  hud.showSituation(viewer, streams.describe(viewer.name));
 }, HUD_MS);
 streams.start();
 showCameras();
-
-exposeState(() => ({ ...shown, phase, failure }), { figures, stage, streams });
+exposeState(viewer, { figures, stage, streams });

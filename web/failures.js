@@ -66,6 +66,7 @@ export function serverUnreachable() {
 
 /** An HTTP error; `detail` and `code` come from the server's problem document. */
 export function serverRefused(status, code, detail, retryAfterS) {
+  detail = detail && `${detail[0].toUpperCase()}${detail.slice(1)}`;
   if (status === 503 || status === 429) {
     const advice = detail || "All places are taken.";
     return new Failure(code || "overloaded", "The server is full", advice, { retry: true, retryAfterS });

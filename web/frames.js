@@ -2,6 +2,7 @@
 
 const CAPACITY = 12;
 const MAX_SIDE = 1280;
+const RTP_TOLERANCE_TICKS = 90; // 1 ms
 
 /** A ring of pictures. Slots are canvases used again and again: nothing is allocated per frame and none of the
  *  camera's own buffers is held back (a handful of those held would stall the camera). */
@@ -51,9 +52,10 @@ export class FrameRing {
     return best;
   }
 
-  /** The picture with exactly this RTP timestamp, or null. */
+  /** The picture with this RTP timestamp, or null. Chromium gives some of them one tick off. */
   withRtpTimestamp(rtpTimestamp) {
-    return this.#slots.find((slot) => slot.seenMs !== null && slot.rtpTimestamp === rtpTimestamp) ?? null;
+    const isIt = (slot) => Math.abs((slot.rtpTimestamp - rtpTimestamp) | 0) <= RTP_TOLERANCE_TICKS;
+    return this.#slots.find((slot) => slot.seenMs !== null && slot.rtpTimestamp !== null && isIt(slot)) ?? null;
   }
 
   /** Forgets all pictures and frees their memory. */

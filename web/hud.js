@@ -2,6 +2,7 @@
 
 import { drawTrace } from "./charts.js";
 
+const OLD_MS = 250;
 const DASH = "–";
 
 const PHASES = {
@@ -10,9 +11,18 @@ const PHASES = {
   connecting: "Connecting",
   live: "Live",
   quiet: "No results",
-  waiting: "Reconnecting",
+  waiting: "Retrying",
   failed: "Failed",
 };
+
+const SITUATIONS = {
+  opening: "Waiting for the camera. If the browser asks, allow it.",
+  connecting: "Connecting",
+  quiet: "The server is there but sends no results",
+};
+
+const LATENCY = "Latency, capture to drawn";
+const LATENCY_BY_SERVER = "Latency, by the server's clock";
 
 const DROPS = {
   stale: "a newer picture was there first",
@@ -32,11 +42,21 @@ export class Hud {
     this.#root = root;
   }
 
-  /** phase: a key of PHASES. */
-  showPhase(phase) {
+  /** phase: a key of PHASES; kind: idle, camera or watch. */
+  showPhase(phase, kind) {
     const pill = this.#find("connection");
     pill.dataset.phase = phase;
     setText(this.#find("connection-text"), PHASES[phase] ?? phase);
+    setText(this.#find("latency-title"), kind === "watch" ? LATENCY_BY_SERVER : LATENCY);
+  }
+
+  /** Says over the video why there is nothing new to see, where nothing has failed. `stream` describes the stream
+   *  being watched if it is not live, else null. */
+  showSituation({ phase }, stream) {
+    const text = phase === "live" || phase === "quiet" ? (stream ?? SITUATIONS[phase]) : SITUATIONS[phase];
+    const line = this.#find("situation");
+    line.hidden = !text;
+    setText(line, text ?? "");
   }
 
   /** `figures` as in Figures.snapshot; `drawn` as in Stage.drawn. */
@@ -59,9 +79,10 @@ export class Hud {
 
   #showAge(drawn) {
     const badge = this.#find("age");
-    const old = drawn?.result && !drawn.matched && drawn.ageMs > 250;
-    badge.hidden = !old;
-    if (old) setText(badge, `boxes ${drawn.ageMs < 1000 ? `${Math.round(drawn.ageMs)} ms` : `${Math.round(drawn.ageMs / 1000)} s`} old`);
+    const lagMs = drawn?.lagMs ?? 0;
+    badge.hidden = lagMs <= OLD_MS;
+    if (lagMs <= OLD_MS) return;
+    setText(badge, `boxes ${lagMs < 1000 ? `${Math.round(lagMs)} ms` : `${Math.round(lagMs / 1000)} s`} old`);
   }
 
   #showDrops(drops) {

@@ -1,11 +1,10 @@
 // `window.streamapp`: what the page knows, for tests and for a look under the bonnet. Read only.
 
-/** `current()` gives {kind, name, session, phase, failure}. */
-export function exposeState(current, { figures, stage, streams }) {
+export function exposeState(viewer, { figures, stage, streams }) {
   window.streamapp = Object.freeze({
     /** A fresh copy on every look. */
     get state() {
-      const { kind, name, phase, failure } = current();
+      const { kind, name, phase, failure } = viewer;
       return structuredClone({
         kind,
         name,
@@ -27,13 +26,13 @@ export function exposeState(current, { figures, stage, streams }) {
 
     /** The statistics of the connection (RTCStatsReport entries). */
     async stats() {
-      return [...((await current().session?.peer?.stats())?.values() ?? [])];
+      return [...((await viewer.session?.peer?.stats())?.values() ?? [])];
     },
   });
 }
 
 function summary(drawn) {
   if (!drawn) return null;
-  const { width, height, matched, residualMs, ageMs, result } = drawn;
-  return { width, height, matched, residualMs, ageMs, result };
+  const { width, height, matched, residualMs, ageMs, lagMs, result } = drawn;
+  return { width, height, matched, residualMs, ageMs, lagMs, result };
 }

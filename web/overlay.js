@@ -85,7 +85,7 @@ export class Overlay {
     context.arc(x, y, radius, 0, 2 * Math.PI);
     context.fillStyle = colour;
     context.fill();
-    context.lineWidth = ratio;
+    context.lineWidth = radius / 2.5;
     context.strokeStyle = SHADE;
     context.stroke();
   }

@@ -6,8 +6,9 @@ import { Overlay } from "./overlay.js";
 
 const RESULTS = 40;
 const MAX_LAG_MS = 250;
-const MAX_BOX_AGE_MS = 1500;
+const MAX_BOX_LAG_MS = 1500;
 const INTERVALS = 30;
+const RTP_TICKS_PER_MS = 90;
 
 export class Stage {
   #video;
@@ -64,8 +65,8 @@ export class Stage {
   }
 
   /** What the canvas shows, or null: the picture's `width` and `height`, the `result` drawn on it (or null), whether
-   *  the picture is the one the result is about (`matched`), by how much their times differ (`residualMs`) and how old
-   *  the result was when drawn (`ageMs`, from its capture). */
+   *  the picture is the one the result is about (`matched`), by how much their times differ (`residualMs`), how long
+   *  before the drawing the result's picture was captured (`ageMs`), and before the picture shown (`lagMs`). */
   get drawn() {
     return this.#drawn;
   }
@@ -113,13 +114,12 @@ export class Stage {
     const pair = this.#newestPair(newest, drawnResult);
     if (pair) this.#draw(pair.slot, pair.result, { ...pair, nowMs, isNew: true });
     else if (!this.#newestResult) this.#draw(newest, null, { nowMs });
-    else if (!this.#drawn?.matched || newest.seenMs - this.#drawn.seenMs > MAX_LAG_MS) {
-      this.#draw(newest, drawnResult, { nowMs });
-    }
+    else if (!this.#isCurrent(newest)) this.#draw(newest, drawnResult, { nowMs });
   }
 
-  /** The newest result not yet drawn that can be drawn now, with its picture: the one it belongs to, or the newest if
-   *  that one is gone. Results whose picture is still to come stay waiting. */
+  /** The newest result not yet drawn that can be drawn now, with the picture it belongs to. One whose picture is still
+   *  to come stays waiting; one whose picture was never shown, or is too old to show, is drawn on the newest picture
+   *  only if nothing better was drawn of late. */
   #newestPair(newest, drawnResult) {
     for (let index = this.#results.length - 1; index >= 0; index -= 1) {
       const result = this.#results[index];
@@ -127,11 +127,15 @@ export class Stage {
       const { slot, residualMs, isAhead } = this.#match(result, newest);
       if (isAhead) continue;
       this.#results.splice(0, index + 1);
-      const tooLate = slot && newest.seenMs - slot.seenMs > MAX_LAG_MS;
-      if (slot && !tooLate) return { result, slot, residualMs, matched: true };
-      return { result, slot: newest, residualMs, matched: false };
+      if (slot && newest.seenMs - slot.seenMs <= MAX_LAG_MS) return { result, slot, residualMs, matched: true };
+      return this.#isCurrent(newest) ? null : { result, slot: newest, residualMs, matched: false };
     }
     return null;
+  }
+
+  /** Whether the canvas shows a picture with its own result that is not far behind the newest. */
+  #isCurrent(newest) {
+    return Boolean(this.#drawn?.matched) && newest.seenMs - this.#drawn.seenMs <= MAX_LAG_MS;
   }
 
   #match(result, newest) {
@@ -159,18 +163,19 @@ export class Stage {
   }
 
   #draw(slot, result, { nowMs, matched = false, residualMs = null, isNew = false }) {
-    const capturedMs = result ? ((matched ? slot.captureMs : null) ?? this.#clock.toPage(result.captured_at)) : null;
-    const ageMs = result ? Math.max(0, nowMs - capturedMs) : null;
+    const capturedMs = result && ((matched ? slot.captureMs : null) ?? this.#clock.toPage(result.captured_at));
+    const ageMs = result && Math.max(0, nowMs - capturedMs);
+    const lagMs = result && (matched ? 0 : lagOf(result, slot, ageMs));
     const { width, height, seenMs } = slot;
-    this.#drawn = Object.freeze({ slot, seenMs, result, matched, residualMs, ageMs, width, height });
+    this.#drawn = Object.freeze({ slot, seenMs, result, matched, residualMs, ageMs, lagMs, width, height });
     this.#paint(slot, this.#drawn);
     if (isNew) this.#events.onDrawn(this.#drawn, nowMs);
   }
 
-  #paint(slot, { result, ageMs }) {
-    const tracks = result && ageMs <= MAX_BOX_AGE_MS ? result.tracks : [];
+  #paint(slot, { result, lagMs }) {
+    const tracks = result && lagMs <= MAX_BOX_LAG_MS ? result.tracks : [];
     const { width, height } = result ?? slot;
-    this.#overlay.draw(slot.picture, tracks, { frameWidth: width, frameHeight: height, faded: ageMs > MAX_LAG_MS });
+    this.#overlay.draw(slot.picture, tracks, { frameWidth: width, frameHeight: height, faded: lagMs > MAX_LAG_MS });
   }
 
   #redraw() {
@@ -183,4 +188,11 @@ export class Stage {
   #isHeld(drawn) {
     return drawn.slot.seenMs === drawn.seenMs;
   }
+}
+
+/** How long before the picture in `slot` the result's own was taken, ms. A server's clock may differ from ours, RTP
+ *  timestamps do not. */
+function lagOf(result, slot, ageMs) {
+  if (!Number.isInteger(result.rtp_timestamp) || slot.rtpTimestamp === null) return ageMs;
+  return ((slot.rtpTimestamp - result.rtp_timestamp) | 0) / RTP_TICKS_PER_MS;
 }

@@ -3,7 +3,7 @@
 import { explain } from "./failures.js";
 import { addStream, listStreams, removeStream } from "./signalling.js";
 
-const POLL_MS = 2000;
+const POLL_MS = 1000;
 const CONFIRM_MS = 4000;
 
 const STATES = {
@@ -15,13 +15,15 @@ const STATES = {
   closed: "Closed",
 };
 
+const SOURCES = { demo: "demo clip", webrtc: "a browser's camera" };
+
 export class Streams {
   #list;
   #empty;
   #template;
   #onWatch;
   #items = [];
-  #readMs = 0;
+  #firstSeen = new Map();
   #watched = null;
   #timer = 0;
   #reachable = true;
@@ -48,20 +50,27 @@ export class Streams {
     return this.#reachable;
   }
 
+  /** Why a stream is not live, in words; null if it is, or is not known. */
+  describe(name) {
+    const item = this.#items.find((candidate) => candidate.name === name);
+    if (!item || item.state === "live") return null;
+    return [this.#stateText(item), item.reason].filter(Boolean).join(": ");
+  }
+
   /** Marks the stream being watched; null for none. */
   setWatched(name) {
     this.#watched = name;
     this.#render();
   }
 
-  /** Reads the list now, and again every two seconds while the page is visible. */
+  /** Reads the list now, and again every second while the page is visible. */
   async refresh() {
     clearTimeout(this.#timer);
     if (document.hidden) return;
     try {
       const items = await listStreams();
-      this.#items = Array.isArray(items) ? items : (items.streams ?? []);
-      this.#readMs = performance.now();
+      this.#items = items;
+      this.#noteStates();
       this.#reachable = true;
     } catch {
       this.#reachable = false;
@@ -115,7 +124,7 @@ export class Streams {
     row.dataset.state = item.state;
     row.toggleAttribute("data-watched", watched);
     put(row, ".stream-name", item.name);
-    put(row, ".stream-source", item.source === "demo" ? "" : item.source);
+    put(row, ".stream-source", SOURCES[item.source] ?? item.source);
     put(row, ".stream-state", this.#stateText(item));
     put(row, ".stream-reason", item.state === "live" ? "" : (item.reason ?? ""));
     const watch = row.querySelector(".stream-watch");
@@ -126,9 +135,20 @@ export class Streams {
 
   #stateText(item) {
     const text = STATES[item.state] ?? item.state;
-    if (item.state !== "reconnecting" || item.retry_in_s == null) return text;
-    const leftS = Math.max(0, Math.ceil(item.retry_in_s - (performance.now() - this.#readMs) / 1000));
+    if (item.retry_in_s === null) return text;
+    const waitedS = (performance.now() - this.#firstSeen.get(stateKey(item))) / 1000;
+    const leftS = Math.ceil(item.retry_in_s - waitedS);
     return leftS > 0 ? `${text} in ${leftS} s, try ${item.attempt + 1}` : `${text}, try ${item.attempt + 1}`;
+  }
+
+  /** Notes when each state was first seen: a wait counts from there, and no clock but ours is needed. */
+  #noteStates() {
+    const seen = new Map();
+    for (const item of this.#items) {
+      const key = stateKey(item);
+      seen.set(key, this.#firstSeen.get(key) ?? performance.now());
+    }
+    this.#firstSeen = seen;
   }
 
   async #remove(name, button) {
@@ -149,6 +169,8 @@ export class Streams {
     await this.refresh();
   }
 }
+
+const stateKey = ({ name, since, state, attempt }) => JSON.stringify([name, since, state, attempt]);
 
 function disarm(button) {
   button.removeAttribute("data-armed");

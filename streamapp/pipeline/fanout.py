@@ -92,6 +92,11 @@ class EncodedSubscription:
     def closed(self) -> bool:
         return self._closed
 
+    @property
+    def waiting(self) -> int:
+        """Pictures that `get` gives without waiting."""
+        return len(self._pictures)
+
     def offer(self, picture: EncodedPicture) -> None:
         if len(self._pictures) >= self.CAPACITY:
             self.drops += len(self._pictures)

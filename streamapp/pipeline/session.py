@@ -49,12 +49,15 @@ class StreamSession:
         settings: Settings,
         make_screener: Callable[[], FaceScreener],
         description: str = "",
+        added: bool = False,
         max_frames: int | None = None,
     ) -> None:
         self.name = name
         self.mode = mode
         self.description = description
         """What people see as the source: its address without secrets."""
+        self.added = added
+        """Whether somebody added it by name, rather than a browser publishing it."""
         self.status = SourceStatus(SourceState.CONNECTING, since=time.time())
         self.error: Exception | None = None
         """What ended the stream, if not its source."""
@@ -135,8 +138,6 @@ class StreamSession:
             self._mailbox.close()
             self._fanout.close()
             self.encoded.close()
-            if self.status.state not in (SourceState.ENDED, SourceState.FAILED):
-                self._on_status(SourceStatus(SourceState.CLOSED, since=time.time()))
 
     def request_stop(self) -> None:
         """Ends the stream cleanly: no more frames, what was taken is finished, files are finalised."""
@@ -166,7 +167,7 @@ class StreamSession:
         self.dropped[reason] += count
 
     def connected(self) -> None:
-        self._on_status(SourceStatus(SourceState.LIVE, since=time.time()))
+        """Nothing to do here: the supervisor reports it as a state."""
 
     @property
     def wants_encoded(self) -> bool:

@@ -2,8 +2,9 @@
 
 aiortc's jitter buffer lets a video frame go when the first packet of the *next* one arrives, a frame interval late; it
 asks for a lost packet once, and stands still for up to 512 packets if that fails. `ReceiveTiming` puts a
-`FrameAssembler` in its place, bounds the decoder's queue, and keeps what aiortc throws away: when each frame arrived
-and when its sender took it (RTCP sender reports, RFC 3550 section 6.4.1).
+`FrameAssembler` in its place, bounds the decoder's queue, lets the sender have the rate it needs (`SenderBudget`), and
+keeps what aiortc throws away: when each frame arrived and when its sender took it (RTCP sender reports, RFC 3550
+section 6.4.1).
 
 Checked against aiortc 1.14 to 1.16. With any other version, or where a name is gone, everything here does nothing, says
 so once in the log, and aiortc works as it comes.
@@ -27,6 +28,8 @@ from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
 from av import VideoFrame
 
 from streamapp.results import DropReason
+from streamapp.sources.bitrate import SenderBudget
+from streamapp.sources.rtp_bandwidth import BandwidthLimit
 from streamapp.sources.rtp_frames import FrameAssembler, MediaFrame, MediaPacket
 from streamapp.sources.rtp_payloads import is_iframe, starts_frame
 
@@ -44,7 +47,7 @@ _NTP_TO_UNIX_S = 2_208_988_800
 _WRAP = 1 << 32
 _RECEIVER = "_RTCRtpReceiver__"
 _SENDER = "_RTCRtpSender__"
-_PARTS = ("jitter_buffer", "nack_generator", "codecs", "decoder_queue", "decoder_thread")
+_PARTS = ("jitter_buffer", "nack_generator", "codecs", "decoder_queue", "decoder_thread", "remote_bitrate_estimator")
 _METHODS = ("_send_rtcp_nack", "_send_rtcp_pli", "_handle_rtcp_packet")
 _NEEDED = {
     RTCRtpReceiver: (*(_RECEIVER + part for part in _PARTS), *_METHODS, "_enabled"),
@@ -110,6 +113,8 @@ class ReceiveTiming:
             self._handle_rtcp = receiver._handle_rtcp_packet
             setattr(receiver, _RECEIVER + "jitter_buffer", _AssemblingBuffer(self._on_packet))
             setattr(receiver, _RECEIVER + "nack_generator", None)
+            setattr(receiver, _RECEIVER + "remote_bitrate_estimator", BandwidthLimit())
+            setattr(receiver, _RECEIVER + "remote_bitrate_estimator", SenderBudget())
             vars(receiver)["_handle_rtcp_packet"] = self._on_rtcp  # found before the method of its class
 
     @property

@@ -28,6 +28,8 @@ _UNSUPPORTED = (
     av.error.PatchWelcomeError,
     av.error.NotImplementedError,
 )
+_NOT_MEDIA = (av.error.InvalidDataError, av.error.ArgumentError)
+"""The second is what a format that is not on the whitelist gives."""
 _UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL})
 _GONE = frozenset({errno.ENODEV, errno.ENXIO})
 
@@ -51,7 +53,7 @@ def mapped(error: av.error.FFmpegError | OSError, shown: str, *, live: bool) -> 
         return SourceNotFound(f"{shown} is not connected")
     if isinstance(error, _LOST):
         return SourceEnded(f"{shown} closed the connection")
-    if isinstance(error, _UNSUPPORTED) or (not live and isinstance(error, av.error.InvalidDataError)):
+    if isinstance(error, _UNSUPPORTED) or (not live and isinstance(error, _NOT_MEDIA)):
         return SourceCodecUnsupported(f"{shown} holds no video that can be read here")
     return SourceProtocolError(f"{shown} sends what is not understood: {_reason(error)}")
 

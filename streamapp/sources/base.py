@@ -13,6 +13,15 @@ from streamapp.frame import Frame
 from streamapp.results import DropReason
 
 
+class Pace(StrEnum):
+    """How a recording is read. Live sources have only their own pace."""
+
+    REALTIME = "realtime"
+    """At its own speed, latest frame wins."""
+    ASAP = "asap"
+    """As fast as its frames are taken, none lost."""
+
+
 class SourceState(StrEnum):
     CONNECTING = "connecting"
     LIVE = "live"

@@ -66,6 +66,7 @@ class CodedPictures:
             self._remember(extradata, self._syntax)
         self._held: deque[_Held] = deque(maxlen=self.MAX_HELD)
         self._started = False
+        self._offset_s: float | None = None
 
     def stop(self) -> None:
         """Nobody wants coded pictures now; the next ones begin with an I-frame again."""
@@ -75,23 +76,26 @@ class CodedPictures:
     def add(self, packet: av.Packet[av.VideoStream]) -> None:
         """Takes the next packet in coding order, which must have been decoded already: it is used up."""
         is_iframe = packet.is_keyframe
-        if packet.pts is None or not packet.size or not (self._started or is_iframe):
+        if not packet.size or not (self._started or is_iframe):
             return
         self._started = True
-        source_pts_s = float(packet.pts * packet.time_base)
+        source_pts_s = float((packet.pts or 0) * packet.time_base)  # FFmpeg gives the first of a live stream no time
         packets = self._filter.filter(packet) if self._filter is not None else [packet]
         data = b"".join(bytes(part) for part in packets)
         if self._syntax is not None and is_iframe:
             data = self._with_parameter_sets(data, self._syntax)
         self._held.append(_Held(data, source_pts_s, is_iframe))
 
-    def take(self, offset_s: float) -> Iterator[EncodedPicture]:
-        """What has been added since, with `offset_s` taking the source's clock to the stream's."""
-        while self._held:
+    def take(self, offset_s: float | None) -> Iterator[EncodedPicture]:
+        """What has been added since. `offset_s` takes the source's clock to the stream's, None if it is as before;
+        nothing comes out until it is known, which is once the first frame is numbered."""
+        if offset_s is not None:
+            self._offset_s = offset_s
+        while self._held and self._offset_s is not None:
             held = self._held.popleft()
             yield EncodedPicture(
                 held.data,
-                held.source_pts_s + offset_s,
+                held.source_pts_s + self._offset_s,
                 held.is_iframe,
                 self._codec,
                 bool(self._context.has_b_frames),

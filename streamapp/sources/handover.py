@@ -48,7 +48,7 @@ class Handover:
         self._broken = False
         self._connected = False
         self._wake = asyncio.Event()
-        self.opened: asyncio.Future[None] = self._loop.create_future()
+        self.opened: asyncio.Future[BaseException | None] = self._loop.create_future()
         """Done once the thread has opened the source."""
         self.finished: asyncio.Future[BaseException | None] = self._loop.create_future()
         """Done once the thread is over; its result is what ended it, or None."""
@@ -134,16 +134,18 @@ class Handover:
     # -- on the event loop --------------------------------------------------------------------------------------
 
     async def forward(self) -> None:
-        """Hands everything on until the thread is over, then raises what ended it, if anything did."""
-        while self._lossless:
+        """Lossless only: delivers frame by frame until the thread is over."""
+        last = False
+        while not last:
             await self._wake.wait()
             self._wake.clear()
             last = self.finished.done()
             frame = self._hand_over_rest()
             if frame is not None:
                 await self._outlet.deliver(frame)
-            if last:
-                break
+
+    async def outcome(self) -> None:
+        """Waits for the end of the thread and raises what ended it, if anything did."""
         await asyncio.wait({self.finished})  # unlike a plain await, this leaves the future alone when cancelled
         error = self.finished.result()
         if error is not None:

@@ -54,7 +54,7 @@ def decode(raw_points: Floats, raw_scores: Floats, anchors: Floats, input_side: 
     points = raw + anchors[:, None]
     centres, halves = points[:, 0].copy(), raw[:, 1] / 2
     points[:, 0], points[:, 1] = centres - halves, centres + halves
-    clipped = np.clip(raw_scores[sound], np.float32(-100), np.float32(100))
+    clipped = np.clip(raw_scores[sound], np.float32(-80), np.float32(80))  # exp(89) is too large for a float32
     return points, (1 / (1 + np.exp(-clipped))).astype(np.float32)
 
 

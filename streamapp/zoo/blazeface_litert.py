@@ -13,6 +13,7 @@ from streamapp.errors import ModelError, ModelInvalid, UsageError
 from streamapp.faces import Detections, Detector, Floats
 from streamapp.frame import Image
 from streamapp.zoo.blazeface import anchor_centres, blend, decode, score_threshold
+from streamapp.zoo.native_log import without_chatter
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -28,8 +29,10 @@ class LiteRtScreener:
         self._variant = variant
         self._threshold = score_threshold(min_score)
         try:
-            interpreter = Interpreter(model_content=weights, num_threads=1)
-            interpreter.allocate_tensors()
+            with without_chatter():
+                interpreter = Interpreter(model_content=weights, num_threads=1)
+                interpreter.allocate_tensors()
+                interpreter.invoke()  # the first call is slow: better here than on a frame
             (self._input,) = interpreter.get_input_details()
             outputs = {int(detail["shape"][2]): detail for detail in interpreter.get_output_details()}
             self._points, self._scores = outputs[16]["index"], outputs[1]["index"]
@@ -37,7 +40,7 @@ class LiteRtScreener:
         except (RuntimeError, ValueError, LookupError) as error:
             raise ModelInvalid(f"{variant}: not a BlazeFace net: {error}") from error
         self._side = int(self._input["shape"][1])
-        self._tensor = np.empty((1, self._side, self._side, 3), np.float32)
+        self._tensor = np.zeros((1, self._side, self._side, 3), np.float32)
         self._interpreter: Interpreter | None = interpreter
 
     @property

@@ -12,6 +12,7 @@ import numpy as np
 from streamapp.errors import ModelError, ModelInvalid, UsageError
 from streamapp.faces import Detections, Detector
 from streamapp.frame import Image
+from streamapp.zoo.native_log import without_chatter
 
 try:
     import mediapipe as mp
@@ -22,6 +23,11 @@ except (ImportError, OSError) as error:  # OSError: its shared library needs lib
     raise UsageError(f"MediaPipe cannot be used here ({error}); set models.runtime to litert") from error
 
 
+_open: set[FaceDetector] = set()
+"""Kept until they are closed: a detector that is collected unclosed, as part of a reference cycle, waits in its __del__
+for a thread that has already ended, and the whole process with it."""
+
+
 class MediaPipeScreener:
     """One detector in IMAGE mode: VIDEO mode tracks nothing for this net, costs the same (docs/adr/0002) and dies of a
     timestamp that does not increase."""
@@ -29,14 +35,20 @@ class MediaPipeScreener:
     def __init__(self, variant: str, weights: bytes, *, min_score: float) -> None:
         """Raises ModelInvalid if MediaPipe does not take the weights."""
         self._variant = variant
+        self._detector: FaceDetector | None = None
         options = FaceDetectorOptions(
             base_options=BaseOptions(model_asset_buffer=weights),
             running_mode=RunningMode.IMAGE,
             min_detection_confidence=min_score,
         )
         try:
-            self._detector: FaceDetector | None = FaceDetector.create_from_options(options)
+            with without_chatter():
+                self._detector = FaceDetector.create_from_options(options)
+                _open.add(self._detector)
+                # The first call is slow, and says what the graph's threads have to say: better here than on a frame.
+                self._detector.detect(mp.Image(mp.ImageFormat.SRGB, np.zeros((16, 16, 3), np.uint8)))
         except (RuntimeError, ValueError) as error:
+            self.close()
             raise ModelInvalid(f"{variant}: MediaPipe does not take the weights: {error}") from error
 
     @property
@@ -60,9 +72,10 @@ class MediaPipeScreener:
         return Detections(Detector.MEDIAPIPE, boxes, scores, keypoints=points * np.array((width, height), np.float32))
 
     def close(self) -> None:
-        if self._detector is not None:
-            self._detector.close()
-            self._detector = None
+        detector, self._detector = self._detector, None
+        if detector is not None:
+            _open.discard(detector)
+            detector.close()
 
 
 def _box(box: BoundingBox) -> tuple[float, float, float, float]:

@@ -1,0 +1,1 @@
+"""Programs that the benchmarks start: servers to measure. Some run in environments of their own."""

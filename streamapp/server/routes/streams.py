@@ -1,0 +1,81 @@
+"""Streams of cameras and recordings: added, listed, read, removed."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from fastapi import APIRouter, Response, status
+from fastapi.responses import StreamingResponse
+
+from streamapp.errors import Overloaded
+from streamapp.runtime import Runtime
+from streamapp.server import streaming
+from streamapp.server.schemas import StreamInfo, StreamRequest
+from streamapp.sinks.overlay import OverlayPainter
+from streamapp.sources.open import source_at
+from streamapp.sources.url import parse_untrusted
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+def streams_router(runtime: Runtime) -> APIRouter:
+    router = APIRouter(prefix="/streams", tags=["streams"])
+
+    @router.get("")
+    async def list_streams() -> list[StreamInfo]:
+        """Every stream of this server, publishing browsers included."""
+        return [StreamInfo.of(session) for session in runtime.streams.values()]
+
+    @router.post("", status_code=status.HTTP_201_CREATED)
+    async def add_stream(wanted: StreamRequest, response: Response) -> StreamInfo:
+        """Adds a stream and starts it. It is listed at once; its state says when it is live, or why not."""
+        settings = runtime.settings
+        added = sum(session.added for session in runtime.streams.values())
+        if added >= settings.server.max_streams:
+            limit = settings.server.max_streams
+            raise Overloaded(f"{limit} streams are the limit (server.max_streams); delete one first", retry_after_s=10)
+        address = await asyncio.to_thread(parse_untrusted, wanted.source, settings.server.media_dirs)
+        session = runtime.open_stream(
+            wanted.name,
+            partial(source_at, address, settings=settings.sources, loop=True),
+            mode=wanted.mode,
+            description=address.redacted,
+            added=True,
+        )
+        response.headers["Location"] = f"/streams/{session.name}"
+        return StreamInfo.of(session)
+
+    @router.get("/{name}")
+    async def show_stream(name: str) -> StreamInfo:
+        """One stream as it is now."""
+        return StreamInfo.of(runtime.stream(name))
+
+    @router.delete("/{name}", status_code=status.HTTP_204_NO_CONTENT)
+    async def remove_stream(name: str) -> None:
+        """Ends a stream and forgets it."""
+        await runtime.close_stream(name)
+
+    @router.get("/{name}/events", response_class=StreamingResponse)
+    async def stream_events(name: str) -> StreamingResponse:
+        """Server-sent events: `result` for each frame, `status` for each change of state."""
+        events = streaming.events(runtime.stream(name))
+        return StreamingResponse(events, media_type="text/event-stream", headers=_NO_STORE)
+
+    @router.get("/{name}/snapshot.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+    async def snapshot(name: str) -> Response:
+        """The newest picture with the overlay burnt in."""
+        latest = runtime.stream(name).latest
+        if latest is None:
+            raise Overloaded(f"stream {name} has no picture yet", retry_after_s=1)
+        picture = await asyncio.to_thread(streaming.jpeg, latest, OverlayPainter())
+        return Response(picture, media_type="image/jpeg", headers=_NO_STORE)
+
+    @router.get("/{name}/mjpeg", response_class=StreamingResponse)
+    async def motion_jpeg(name: str) -> StreamingResponse:
+        """Motion JPEG with the overlay burnt in, for where WebRTC cannot connect."""
+        parts = streaming.motion_jpeg(runtime.stream(name))
+        media_type = f"multipart/x-mixed-replace; boundary={streaming.BOUNDARY}"
+        return StreamingResponse(parts, media_type=media_type, headers=_NO_STORE)
+
+    return router

@@ -1,0 +1,141 @@
+"""Who may talk to the server: known host names only (DNS rebinding), no foreign pages (CSRF), and what browsers are
+told about our pages. Plain ASGI, so that it stands before everything, streaming responses included."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+
+from fastapi import HTTPException
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from streamapp.errors import SettingsError
+from streamapp.server.problems import problem
+from streamapp.settings import ServerSettings
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+_FOREIGN_SITES = {"cross-site", "same-site"}
+
+
+def check_binding(settings: ServerSettings) -> None:
+    """Raises SettingsError for an address other machines reach, unless the settings say that this is meant."""
+    if settings.allow_remote or _is_loopback(settings.host):
+        return
+    raise SettingsError(
+        f"{settings.host} can be reached by other machines and there is no login yet: whoever reaches the server can "
+        "use it and its cameras. Set server.allow_remote = true if that is meant, or listen on 127.0.0.1"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """Refuses requests by name of host and by origin, and adds the security headers to every response."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
+        self._app = app
+        self._hosts = {host.lower() for host in settings.allowed_hosts} | {_bracketed(settings.host.lower())}
+        self._origins = {origin.rstrip("/").lower() for origin in settings.allowed_origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        headers = Headers(scope=scope)
+        if not self._is_known_host(headers.getlist("host")):
+            refusal = problem(
+                400, "host_not_allowed", "the server is not known by this name; add it to server.allowed_hosts"
+            )
+            await refusal(scope, receive, send_with_headers)
+        elif not self._is_own_page(scope["method"], scope["scheme"], headers):
+            refusal = problem(
+                403, "origin_not_allowed", "pages of other origins may not do this; see server.allowed_origins"
+            )
+            await refusal(scope, receive, send_with_headers)
+        else:
+            await self._app(scope, receive, send_with_headers)
+
+    def _is_known_host(self, hosts: list[str]) -> bool:
+        if len(hosts) != 1:
+            return False
+        name, _, port = hosts[0].rpartition(":") if not hosts[0].endswith("]") else (hosts[0], "", "")
+        if not name:
+            name, port = port, ""
+        return name.lower() in self._hosts and (port == "" or port.isdecimal())
+
+    def _is_own_page(self, method: str, scheme: str, headers: Headers) -> bool:
+        """Requests without an Origin come from programs, or from our own pages' GETs. A page of another origin may only
+        be a link to ours."""
+        origin = headers.get("origin")
+        own = f"{scheme}://{headers['host']}".lower()
+        if origin is not None and origin.lower() != own and origin.lower() not in self._origins:
+            return False
+        site = headers.get("sec-fetch-site")
+        if site not in _FOREIGN_SITES or (origin is not None and origin.lower() in self._origins):
+            return True
+        return method in _SAFE_METHODS and headers.get("sec-fetch-mode") == "navigate"
+
+
+class BodyLimit:
+    """Refuses request bodies over a limit with 413, told by Content-Length or, if they are chunked, once they are too
+    long. `by_prefix`: lower limits for the paths that begin so."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int, by_prefix: Mapping[str, int]) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._by_prefix = by_prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = min((n for prefix, n in self._by_prefix.items() if scope["path"].startswith(prefix)), default=None)
+        limit = self._max_bytes if limit is None else min(limit, self._max_bytes)
+        received = 0
+
+        async def receive_limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise HTTPException(413, f"the body is larger than {limit} bytes")
+            return message
+
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdecimal() and int(declared[:20]) > limit:
+            refusal = problem(413, "body_too_large", f"the body is larger than {limit} bytes")
+            await refusal(scope, receive, send)
+        else:
+            await self._app(scope, receive_limited, send)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

@@ -1,0 +1,82 @@
+"""Streams as plain HTTP responses: server-sent events, motion JPEG, a snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+
+import cv2
+
+from streamapp.pipeline.session import StreamSession
+from streamapp.sinks.base import Output
+from streamapp.sinks.overlay import OverlayPainter
+from streamapp.sinks.tap import Tap
+from streamapp.sources.base import SourceStatus
+
+BOUNDARY = "frame"
+JPEG_QUALITY = 80
+KEEP_ALIVE_S = 1.0
+"""Without a result for so long, a comment is sent: a client that went away is noticed by it."""
+
+
+async def events(session: StreamSession) -> AsyncIterator[str]:
+    """Server-sent events (WHATWG HTML, 9.2): `result` with a FrameResult, `status` on every change of the source's
+    state. A slow reader misses results, never the newest one."""
+    tap = Tap()
+    attachment = session.attach(tap)
+    told: SourceStatus | None = None
+    try:
+        while True:
+            output = await _next(tap)
+            if session.status != told:
+                told = session.status
+                yield _event("status", json.dumps(asdict(told)))
+            if output is _QUIET:
+                yield ": quiet\n\n"
+            elif isinstance(output, Output):
+                yield _event("result", output.result.to_json())
+            else:
+                return
+    finally:
+        tap.release()
+        await attachment.close()
+
+
+async def motion_jpeg(session: StreamSession) -> AsyncIterator[bytes]:
+    """The parts of a multipart/x-mixed-replace body: JPEGs with the overlay burnt in."""
+    tap = Tap()
+    attachment = session.attach(tap)
+    painter = OverlayPainter()
+    try:
+        while (output := await tap.get()) is not None:
+            picture = await asyncio.to_thread(jpeg, output, painter)
+            head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            yield head.encode() + picture + b"\r\n"
+    finally:
+        tap.release()
+        await attachment.close()
+
+
+def jpeg(output: Output, painter: OverlayPainter) -> bytes:
+    """An output's picture with the overlay burnt in, as JPEG. Takes milliseconds: not for the event loop."""
+    pixels = painter.paint(output).to_ndarray(format="bgr24")
+    encoded, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    assert encoded, "OpenCV encodes every BGR picture"
+    return data.tobytes()
+
+
+_QUIET = object()
+
+
+async def _next(tap: Tap) -> Output | object | None:
+    try:
+        async with asyncio.timeout(KEEP_ALIVE_S):
+            return await tap.get()
+    except TimeoutError:
+        return _QUIET
+
+
+def _event(name: str, data: str) -> str:
+    return f"event: {name}\ndata: {data}\n\n"

@@ -1,0 +1,150 @@
+"""The page's pure modules, run where they belong: in the browser. No server is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route
+
+from tests.browser import ROOT, open_browser
+
+pytestmark = pytest.mark.e2e
+HOST = "http://page.test"
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with open_browser() as browser:
+        page = browser.new_page()
+        page.route(f"{HOST}/**", _serve)
+        page.goto(f"{HOST}/blank")
+        yield page
+
+
+def _serve(route: Route) -> None:
+    name = route.request.url.rsplit("/", 1)[1]
+    if name == "blank":
+        route.fulfill(content_type="text/html", body="<!doctype html><title>blank</title>")
+    else:
+        route.fulfill(content_type="text/javascript", body=(ROOT / "web" / name).read_text())
+
+
+def run(page: Page, module: str, body: str) -> Any:
+    """The value of a function body with `m`, the module's exports."""
+    return page.evaluate(f"async () => {{ const m = await import('{HOST}/{module}'); {body} }}")
+
+
+def test_clocks_that_agree_need_no_correction(page: Page) -> None:
+    body = """
+      const clock = new m.CaptureClock(1_700_000_000_000);
+      for (let i = 0; i < 200; i += 1) clock.observeArrival(1_700_000_000 + i / 30, (i * 1000) / 30 + 20 + (i % 7));
+      return [clock.toPage(1_700_000_010), clock.correctionMs];
+    """
+    assert run(page, "clock.js", body) == [10_000, 0]
+
+
+@pytest.mark.parametrize("step_s", [-3600, -2, 3600])
+def test_a_clock_that_was_set_is_found_from_the_least_delay(page: Page, step_s: int) -> None:
+    """The server's times are `step_s` off; the quickest result took 20 ms."""
+    body = f"""
+      const clock = new m.CaptureClock(1_700_000_000_000);
+      for (let i = 0; i < 200; i += 1)
+        clock.observeArrival(1_700_000_000 - {step_s} + i / 30, (i * 1000) / 30 + 20 + 40 * (i % 5));
+      return clock.toPage(1_700_000_010 - {step_s});
+    """
+    assert run(page, "clock.js", body) == pytest.approx(10_016, abs=0.5)
+
+
+def test_a_steady_residual_is_taken_off_and_a_restless_one_is_not(page: Page) -> None:
+    body = """
+      const [steady, restless] = [new m.CaptureClock(0), new m.CaptureClock(0)];
+      for (let i = 0; i < 40; i += 1) {
+        steady.observeResidual(7 + 0.5 * (i % 3));
+        restless.observeResidual(7 + 4 * (i % 3));
+      }
+      return [steady.fineMs, restless.fineMs];
+    """
+    assert run(page, "clock.js", body) == [-7.5, 0]
+
+
+def test_percentiles_are_over_every_sample_of_the_window(page: Page) -> None:
+    body = """
+      const samples = new m.Samples(1000);
+      const seen = [samples.percentile(0.5)];
+      for (let i = 1; i <= 100; i += 1) samples.add(i, i);
+      seen.push(samples.percentile(0.5), samples.percentile(0.95), samples.percentile(1), samples.count);
+      samples.trim(1050);
+      seen.push(samples.count, samples.percentile(0));
+      return seen;
+    """
+    assert run(page, "metrics.js", body) == [None, 50, 95, 100, 100, 51, 50]
+
+
+def test_a_rate_counts_over_its_window_and_forgets(page: Page) -> None:
+    body = """
+      const rate = new m.Rate(1000);
+      const seen = [rate.perSecond(0)];
+      for (let i = 0; i <= 30; i += 1) rate.add((i * 1000) / 30);
+      seen.push(Math.round(rate.perSecond(1000)), rate.perSecond(3000));
+      return seen;
+    """
+    assert run(page, "metrics.js", body) == [None, 30, None]
+
+
+def test_ice_servers_are_read_from_link_headers(page: Page) -> None:
+    header = (
+        '<stun:stun.example.net>; rel="ice-server", '
+        '<turn:turn.example.net?transport=udp>; rel="ice-server"; username="user"; '
+        'credential="my \\"pass\\", word"; credential-type="password", </next>; rel="next"'
+    )
+    assert run(page, "signalling.js", f"return m.parseIceLinks({header!r});") == [
+        {"urls": "stun:stun.example.net"},
+        {"urls": "turn:turn.example.net?transport=udp", "username": "user", "credential": 'my "pass", word'},
+    ]
+
+
+def test_pictures_are_kept_in_a_ring_and_found_again(page: Page) -> None:
+    body = """
+      const video = document.createElement('canvas');
+      Object.assign(video, { width: 64, height: 48, videoWidth: 64, videoHeight: 48 });
+      const ring = new m.FrameRing(4);
+      const seen = [ring.newest(), ring.nearest(0)];
+      for (let i = 0; i < 10; i += 1)
+        ring.push(video, { captureMs: i * 33, rtpTimestamp: i * 3000, seenMs: i * 33 + 5 });
+      seen.push(ring.size, ring.newest().captureMs, ring.nearest(0).captureMs, ring.nearest(240).captureMs);
+      seen.push(ring.withRtpTimestamp(24001).captureMs, ring.withRtpTimestamp(3000));
+      ring.clear();
+      seen.push(ring.size, ring.newest());
+      return seen;
+    """
+    assert run(page, "frames.js", body) == [None, None, 4, 297, 198, 231, 264, None, 0, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("NotAllowedError", "camera_denied"),
+        ("NotFoundError", "camera_missing"),
+        ("NotReadableError", "camera_busy"),
+        ("OverconstrainedError", "camera_unfit"),
+    ],
+)
+def test_every_camera_error_has_a_cause_and_a_cure(page: Page, name: str, code: str) -> None:
+    body = f"const f = m.explainCameraError(new DOMException('x', '{name}')); return [f.code, f.title, f.advice];"
+    found, title, advice = run(page, "failures.js", body)
+    assert found == code
+    assert title
+    assert advice
+
+
+def test_refusals_say_whether_waiting_helps(page: Page) -> None:
+    body = """
+      const full = m.serverRefused(503, 'overloaded', 'all 8 sessions are in use', 10);
+      const unsupported = m.serverRefused(422, null, null, null);
+      return [full, unsupported].map(({ code, retry, retryAfterS, advice }) => [code, retry, retryAfterS, advice]);
+    """
+    full, unsupported = run(page, "failures.js", body)
+    assert full == ["overloaded", True, 10, "All 8 sessions are in use"]
+    assert unsupported == ["refused", False, None, "It answered with status 422."]

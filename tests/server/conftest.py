@@ -1,0 +1,65 @@
+"""The server's parts put together for a test, without a port: HTTP goes straight to the app, WebRTC over loopback."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from streamapp.pipeline.session import StreamSession
+from streamapp.runtime import Runtime
+from streamapp.server.app import create_app
+from streamapp.server.signalling import Signalling
+from streamapp.settings import ServerSettings, Settings, WebRtcSettings
+from tests.fakes import NumberedSource, ScriptedScreener
+from tests.webrtc_peers import WebPeer, use_loopback
+
+FACE = (100.0, 60.0, 200.0, 180.0)
+ORIGIN = "http://127.0.0.1:8000"
+
+
+@dataclass
+class Bench:
+    """A server at work, and a way to talk to it."""
+
+    runtime: Runtime
+    signalling: Signalling
+    http: httpx.AsyncClient
+
+    def add_numbered(self, name: str = "door", *, codec: str | None = None, gop: int = 30) -> StreamSession:
+        """A stream of numbered pictures."""
+        return self.runtime.open_stream(name, lambda numbering: NumberedSource(numbering, codec=codec, gop=gop))
+
+    def publisher(self, query: str = "") -> WebPeer:
+        return WebPeer(self.http, f"/whip{query}")
+
+    def viewer(self, stream: str = "door") -> WebPeer:
+        return WebPeer(self.http, f"/whep/{stream}")
+
+
+StartBench = Callable[..., AbstractAsyncContextManager[Bench]]
+
+
+@pytest.fixture
+def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
+    """Starts a bench with given settings. Fixtures cannot: what runs in a TaskGroup ends in the task it began in."""
+    use_loopback(monkeypatch)
+    monkeypatch.chdir("/")  # no streamapp.toml of whoever runs the tests
+
+    @asynccontextmanager
+    async def start(
+        *, webrtc: WebRtcSettings | None = None, server: ServerSettings | None = None
+    ) -> AsyncIterator[Bench]:
+        settings = Settings(webrtc=webrtc or WebRtcSettings(), server=server or ServerSettings())
+        async with (
+            Runtime.start(settings, lambda: ScriptedScreener([[FACE]])) as runtime,
+            Signalling.start(runtime) as signalling,
+        ):
+            transport = httpx.ASGITransport(create_app(runtime, signalling), raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=20) as http:
+                yield Bench(runtime, signalling, http)
+
+    return start

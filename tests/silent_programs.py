@@ -1,0 +1,64 @@
+"""Programs for the room without a network: `python -m tests.silent_programs screen | serve | talk`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from contextlib import suppress
+
+import av
+import numpy as np
+
+from streamapp.assets import asset
+from streamapp.settings import load_settings
+from streamapp.zoo.registry import open_screener
+
+_TIMEOUT_S = 30
+
+
+def screen() -> None:
+    """Opens the configured screener, shows it the demo clip and closes it. Prints how many faces it saw."""
+    screener = open_screener(load_settings())
+    faces = 0
+    with av.open(str(asset("recordings/demo.mp4"))) as clip:
+        for index, picture in enumerate(clip.decode(video=0)):
+            if index % 10 == 0:
+                rgb = np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)
+                faces += len(screener.screen(rgb, index / 30))
+    screener.close()
+    print(json.dumps({"variant": screener.variant, "faces": faces}))
+
+
+def serve() -> None:
+    """Starts the server on a free port, asks it how it is and for its page, and ends it as Ctrl-C would."""
+    command = [sys.executable, "-m", "streamapp", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = next(word for line in server.stdout for word in line.split() if word.startswith("http://"))
+            for path in ("/health", "/"):
+                with urllib.request.urlopen(address.rstrip("/") + path, timeout=_TIMEOUT_S) as answer:
+                    print(path, answer.status)
+            server.send_signal(signal.SIGINT)
+            print("ended", server.wait(_TIMEOUT_S))
+        finally:
+            server.kill()
+
+
+def talk() -> None:
+    """Does all that must be noticed."""
+    with suppress(OSError):
+        socket.getaddrinfo("positive-control.example", 443)
+    for address in (("192.0.2.7", 443), ("2001:db8::7", 443)):
+        with suppress(OSError):
+            socket.create_connection(address, timeout=2).close()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(b"anybody?", ("224.0.0.251", 5353))
+
+
+if __name__ == "__main__":
+    {"screen": screen, "serve": serve, "talk": talk}[sys.argv[1]]()

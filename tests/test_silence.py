@@ -1,0 +1,90 @@
+"""A face product makes no calls home: nothing is looked up and nobody is contacted, from start to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from streamapp.settings import ScreenRuntime
+from tests.silence import SilentRun, reason_not_permitted, run_in_silence
+from tests.weights import SHORT_RANGE, weights_of
+
+CHECKOUT = Path(__file__).parent.parent
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def room() -> None:
+    """Skips all of this where there can be no such room."""
+    reason = reason_not_permitted()
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def models() -> Path:
+    """The folder of the short-range weights."""
+    return weights_of(*SHORT_RANGE)[1].parent
+
+
+def run_python(*arguments: str, **environment: str) -> SilentRun:
+    """Runs this interpreter in the room, in the checkout, with settings in the environment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("STREAMAPP_")}
+    return run_in_silence(
+        [sys.executable, *arguments], timeout_s=120, env={**kept, **environment}, cwd=CHECKOUT
+    )  # fmt: skip
+
+
+def assert_silent(run: SilentRun) -> None:
+    assert run.returncode == 0, run.stderr
+    assert run.lookups == ()
+    assert run.contacts == ()
+
+
+def test_the_room_notices_lookups_and_contacts() -> None:
+    run = run_python("-m", "tests.silent_programs", "talk")
+    assert run.returncode == 0, run.stderr
+    assert set(run.lookups) == {"positive-control.example"}
+    assert set(run.contacts) >= {"192.0.2.7:443", "224.0.0.251:5353"}
+    if Path("/proc/net/if_inet6").exists():
+        assert "2001:db8::7:443" in run.contacts
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("runtime", ScreenRuntime)
+def test_the_screener_is_silent(runtime: ScreenRuntime, models: Path) -> None:
+    run = run_python(
+        "-m", "tests.silent_programs", "screen",
+        STREAMAPP_MODELS__DIR=str(models), STREAMAPP_MODELS__RUNTIME=runtime,
+    )  # fmt: skip
+    assert_silent(run)
+    assert json.loads(run.stdout)["faces"] > 0
+
+
+@pytest.mark.weights
+def test_running_the_demo_is_silent(models: Path) -> None:
+    run = run_python(
+        "-m", "streamapp", "run", "demo", "--mode", "fast", "--json", "-", "--pace", "asap", "--max-frames", "50",
+        STREAMAPP_MODELS__DIR=str(models),
+    )  # fmt: skip
+    assert_silent(run)
+    assert len(run.stdout.splitlines()) == 50
+
+
+@pytest.mark.weights
+def test_serving_is_silent(models: Path) -> None:
+    run = run_python("-m", "tests.silent_programs", "serve", STREAMAPP_MODELS__DIR=str(models))
+    assert_silent(run)
+    assert run.stdout.splitlines() == ["/health 200", "/ 200", "ended 0"]
+
+
+def test_looking_at_the_machine_is_silent() -> None:
+    """`doctor` finds faults in such a room, so its exit code says nothing here."""
+    run = run_python("-m", "streamapp", "doctor")
+    assert "python" in run.stdout, run.stderr
+    assert (run.lookups, run.contacts) == ((), ())
