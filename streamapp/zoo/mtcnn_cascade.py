@@ -103,15 +103,17 @@ def pyramid(rgb: Image, min_face_px: float) -> list[Level]:
 
 
 def squared(boxes: Floats, width: int, height: int) -> Floats:
-    """Squares of whole pixels around boxes [N, 4], of their longer side. Those that miss the picture, or are not
-    finite, are left out."""
+    """Squares of whole pixels around boxes [N, 4], of their longer side. Those that miss the picture, have
+    no area or are not finite are left out."""
+    boxes = boxes[np.isfinite(boxes).all(axis=1)]
+    boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
     sides = boxes[:, 2:] - boxes[:, :2]
     longer = sides.max(axis=1, initial=0.0)
     centres = boxes[:, :2] + sides / 2
     corner = np.floor(centres - longer[:, None] / 2)
     squares = np.concatenate([corner, corner + np.maximum(np.floor(longer), 1)[:, None]], axis=1)
     touches = (squares[:, 0] < width) & (squares[:, 1] < height) & (squares[:, 2] > 0) & (squares[:, 3] > 0)
-    sane = longer <= 4 * max(width, height)  # not a number fails this
+    sane = longer <= 4 * max(width, height)
     kept: Floats = squares[touches & sane].astype(np.float32)
     return kept
 

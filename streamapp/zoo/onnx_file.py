@@ -23,13 +23,17 @@ _CHILDREN: Mapping[str, Mapping[int, str]] = {
     "sparse": {1: _TENSOR, 2: _TENSOR},
 }
 """Messages of onnx.proto: field number > kind of message it holds, as far as tensors can be reached through it."""
+_GRAPH = 7
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 
 
 def refuse_external_data(content: bytes, name: str) -> None:
     """Raises ModelInvalid if a tensor's data lies in another file, or if this is no ONNX file."""
+    message = memoryview(content)
     try:
-        _check(memoryview(content), "model", name, 0)
+        if not any(number == _GRAPH for number, _ in _fields(message)):
+            raise ValueError("no graph")
+        _check(message, "model", name, 0)
     except (IndexError, ValueError) as error:
         raise ModelInvalid(f"{name} is not an ONNX file") from error
 

@@ -35,6 +35,8 @@ BUCKETS = (1, 2, 4, 8)
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 _OUT_OF_MEMORY = ("out of memory", "failed to allocate", "bad_alloc", "bfcarena", "available memory")
+_DYNAMICALLY_QUANTISED = b"DynamicQuantizeLinear"
+"""The operator takes its scale from the whole batch: a face's answer would depend on who else is in it."""
 _QUIET = 3
 """Log errors only: a warning is given for every graph saved with optimisations for this processor."""
 
@@ -63,7 +65,7 @@ class SessionOptions:
 class OrtSession:
     """One loaded variant. `run` may be called from several threads at once."""
 
-    def __init__(self, variant: str, session: onnxruntime.InferenceSession, *, pad: bool) -> None:
+    def __init__(self, variant: str, session: onnxruntime.InferenceSession, *, pad: bool, singly: bool = False) -> None:
         self._variant = variant
         self._session: onnxruntime.InferenceSession | None = session
         self._pad = pad
@@ -74,6 +76,8 @@ class OrtSession:
         self.outputs = tuple(TensorShape(output.name, _shape(output.shape)) for output in session.get_outputs())
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self._buckets = BUCKETS if self.input.shape[0] is None else (int(self.input.shape[0]),)
+        if singly:
+            self._buckets = BUCKETS[:1]
 
     @property
     def variant(self) -> str:
@@ -129,8 +133,9 @@ def open_session(registry: Registry, variant: Variant, options: SessionOptions) 
     if options.device is Device.CUDA:
         cache = None  # a graph is placed on its device when it is optimised
     session = _create(runtime, variant, content, options, cache)
-    opened = OrtSession(variant.name, session, pad=_CUDA in session.get_providers())
-    for size in options.warm_up if opened.input.shape[0] is None else options.warm_up[:1]:
+    singly = _DYNAMICALLY_QUANTISED in content
+    opened = OrtSession(variant.name, session, pad=_CUDA in session.get_providers(), singly=singly)
+    for size in options.warm_up if opened.input.shape[0] is None and not singly else options.warm_up[:1]:
         shape = tuple(known or 64 for known in opened.input.shape[1:])
         opened.run(np.zeros((size, *shape), np.float32))
     return opened
