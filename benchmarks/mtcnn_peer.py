@@ -1,11 +1,11 @@
-"""Another MTCNN, timed in an environment of its own. Run by benchmarks/models.py; reads picture files from standard input.
+"""Another MTCNN, timed in an environment of its own. benchmarks/models.py runs it and sends it names of picture files.
 
     python -m venv benchmarks/.envs/peers
     benchmarks/.envs/peers/bin/pip install torch numpy pillow opencv-contrib-python-headless tensorflow-cpu joblib lz4
     benchmarks/.envs/peers/bin/pip install --no-deps facenet-pytorch==2.6.0 mtcnn==1.0.0
 
-facenet-pytorch wants torchvision, of which there is not always a build, for one function: non-maximum suppression. It gets
-one written here, and the time spent in that is taken off its own.
+facenet-pytorch wants torchvision, of which there is not always a build, for one function: non-maximum suppression. It
+gets one written here, and the time spent in that is taken off its own.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def facenet_pytorch() -> Detect:
             return torch.zeros(0, dtype=torch.long)
         moved = boxes.numpy() + groups.numpy()[:, None] * (boxes.max().item() + 1)
         sized = np.concatenate([moved[:, :2], moved[:, 2:] - moved[:, :2]], axis=1).astype(np.float64)
-        kept = cv2.dnn.NMSBoxes(sized, scores.numpy(), 0.0, overlap)
+        kept = cv2.dnn.NMSBoxes(sized.tolist(), scores.tolist(), 0.0, overlap)
         in_suppression_s += time.perf_counter() - start
         return torch.as_tensor(np.asarray(kept, np.int64))
 

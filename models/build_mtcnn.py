@@ -5,11 +5,11 @@
 writes pnet_folded.onnx, rnet_folded.onnx and onet_folded.onnx. The files are in src/align/ of that repository; they are
 pickles, so each is refused unless its checksum is the one written here. Needs numpy and onnx.
 
-The nets give the same answers as the plain ones (to 1e-5), at up to twice the speed on a processor: ONNX Runtime has no
-fast form of PReLU, so it is written with what it is quick at. With a slope a, PReLU(x) = a x + (1 - a) relu(x), and the
-factor (1 - a) goes into the layer behind it; what is left is one 1x1 convolution and a sum. In the first net the pool
-comes first, so that this is done on a quarter of the numbers: max(max(x), max(a x)) over the pool, for which channels
-of negative slope also need the pool of -x. They take the 6 channels that would only fill up a block of 16.
+The nets give the same answers as the plain ones (to 1e-5), at up to twice the speed on a processor: ONNX Runtime has
+no fast form of PReLU, so it is written with what it is quick at. With a slope a, PReLU(x) = a x + (1 - a) relu(x), and
+the factor (1 - a) goes into the layer behind it; what is left is one 1x1 convolution and a sum. In the first layers the
+pool comes first, so that this is done on a quarter of the numbers: max(max(x), max(a x)) over the pool, for which
+channels of negative slope also need the pool of -x; they take places that would only fill up a block of 16.
 """
 
 from __future__ import annotations
@@ -77,6 +77,30 @@ class Graph:
         linear, bent = self.conv(x, diagonal(slopes)), self.conv(self.node("Relu", x), diagonal(1 - slopes))
         return self.node("Add", linear, bent), np.ones_like(slopes)
 
+    def pooled_prelu(self, x: str, layer: dict[str, Array], slopes: Array, side: int) -> tuple[str, Array]:
+        """The pool over PReLU(convolution): a tensor, and the factors per channel that make it that."""
+        count, negative = len(slopes), np.flatnonzero(slopes < 0)
+        blocks = -(-(count + len(negative)) // 16) * 16
+        weights, bias = np.zeros((blocks, *kernel(layer).shape[1:]), np.float32), np.zeros(blocks, np.float32)
+        weights[:count], bias[:count] = kernel(layer), layer["biases"]
+        mirrored = count + np.arange(len(negative))
+        weights[mirrored], bias[mirrored] = -kernel(layer)[negative], -layer["biases"][negative]
+        linear, bent = np.zeros((count, blocks), np.float32), np.zeros((count, blocks), np.float32)
+        factors = np.ones(count, np.float32)
+        for channel, slope in enumerate(slopes):
+            if slope < 0:  # max(p, -a q) = -a q + relu(p + a q), q the pool of -x
+                other = mirrored[negative.tolist().index(channel)]
+                linear[channel, other] = -slope
+                bent[channel, channel], bent[channel, other] = 1, slope
+            elif slope <= 1:
+                linear[channel, channel], bent[channel, channel] = slope, 1 - slope
+            else:  # min(p, a p) = -a (-p + relu(p - p / a))
+                linear[channel, channel], bent[channel, channel] = -1, 1 - 1 / slope
+                factors[channel] = -slope
+        pooled = self.pool(self.conv(x, weights, bias), side)
+        bend = self.node("Relu", self.conv(pooled, bent[:, :, None, None]))
+        return self.node("Add", self.conv(pooled, linear[:, :, None, None]), bend), factors
+
     def save(self, path: Path, side: int | None, outputs: dict[str, tuple[object, ...]]) -> None:
         sides = [side, side] if side else ["H", "W"]
         given = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 3, *sides])
@@ -100,30 +124,8 @@ def kernel(layer: dict[str, Array]) -> Array:
 
 def build_pnet(layers: Layers, path: Path) -> None:
     graph = Graph()
-    first, slopes = kernel(layers["conv1"]), layers["PReLU1"]["alpha"]
-    count, negative = len(slopes), np.flatnonzero(slopes < 0)
-    blocks = -(-(count + len(negative)) // 16) * 16
-    weights, bias = np.zeros((blocks, 3, 3, 3), np.float32), np.zeros(blocks, np.float32)
-    weights[:count], bias[:count] = first, layers["conv1"]["biases"]
-    mirrored = count + np.arange(len(negative))
-    weights[mirrored], bias[mirrored] = -first[negative], -layers["conv1"]["biases"][negative]
-    linear, bent = np.zeros((blocks, blocks), np.float32), np.zeros((blocks, blocks), np.float32)
-    factors = np.ones(count, np.float32)
-    for channel, slope in enumerate(slopes):
-        if slope < 0:  # max(p, -a q) = -a q + relu(p + a q), q the pool of -x
-            other = mirrored[negative.tolist().index(channel)]
-            linear[channel, other] = -slope
-            bent[channel, channel], bent[channel, other] = 1, slope
-        elif slope <= 1:
-            linear[channel, channel], bent[channel, channel] = slope, 1 - slope
-        else:  # min(p, a p) = -a (-p + relu(p - p / a))
-            linear[channel, channel], bent[channel, channel] = -1, 1 - 1 / slope
-            factors[channel] = -slope
-    pooled = graph.pool(graph.conv("input", weights, bias), 2)
-    bend = graph.node("Relu", graph.conv(pooled, bent[:, :, None, None]))
-    x = graph.node("Add", graph.conv(pooled, linear[:, :, None, None]), bend)
-    second = np.zeros((16, blocks, 3, 3), np.float32)
-    second[:, :count] = kernel(layers["conv2"]) * factors[None, :, None, None]
+    x, factors = graph.pooled_prelu("input", layers["conv1"], layers["PReLU1"]["alpha"], 2)
+    second = kernel(layers["conv2"]) * factors[None, :, None, None]
     x, factors = graph.prelu(graph.conv(x, second, layers["conv2"]["biases"]), layers["PReLU2"]["alpha"])
     third = kernel(layers["conv3"]) * factors[None, :, None, None]
     x, factors = graph.prelu(graph.conv(x, third, layers["conv3"]["biases"]), layers["PReLU3"]["alpha"])
@@ -137,8 +139,8 @@ def build_pnet(layers: Layers, path: Path) -> None:
 
 def build_refiner(layers: Layers, path: Path, side: int, pools: tuple[int, ...], heads: dict[str, str]) -> None:
     graph = Graph()
-    x, factors = "input", np.ones(3, np.float32)
-    for number, pool in enumerate(pools, 1):
+    x, factors = graph.pooled_prelu("input", layers["conv1"], layers["prelu1"]["alpha"], pools[0])
+    for number, pool in enumerate(pools[1:], 2):
         layer = layers[f"conv{number}"]
         scaled = kernel(layer) * factors[None, :, None, None]
         x, factors = graph.prelu(graph.conv(x, scaled, layer["biases"]), layers[f"prelu{number}"]["alpha"])

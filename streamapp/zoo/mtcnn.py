@@ -104,7 +104,12 @@ class Refiner:
                 window[top - y1 : bottom - y1, left - x1 : right - x1] = rgb[top:bottom, left:right]
         else:
             window = rgb[y1:y2, x1:x2]
-        averaging = cv2.INTER_AREA if x2 - x1 > side else cv2.INTER_LINEAR
+        # Not every pixel of a large face need be touched: 4 for each that is wanted, 16 where points hang on it.
+        gives_points = len(self.spec.outputs) == 3
+        step = (x2 - x1) // ((4 if gives_points else 2) * side)
+        if step > 1:
+            window = np.ascontiguousarray(window[step // 2 :: step, step // 2 :: step])
+        averaging = cv2.INTER_AREA if gives_points and len(window) > side else cv2.INTER_LINEAR
         return Crop(np.asarray(cv2.resize(window, (side, side), interpolation=averaging), np.uint8))
 
     def preprocess(self, items: Sequence[Crop]) -> Floats:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from streamapp.errors import ModelInputInvalid
 from streamapp.faces import Detections, Detector, Floats
 from streamapp.frame import Image
 from streamapp.geometry import box_areas
-from streamapp.zoo.base import Crop, ModelSession, infer
+from streamapp.zoo.base import ModelSession, infer
 from streamapp.zoo.mtcnn import CELL, SPECS, Refined, Refiner, Windows, proposals
 
 _SHRINK = 0.709
@@ -27,10 +28,18 @@ _SHRINK = 0.709
 _PNET_SCORE, _RNET_SCORE, _ONET_SCORE = 0.6, 0.7, 0.7
 _LEVEL_OVERLAP, _OVERLAP = 0.5, 0.7
 
+_PART = 32
+"""Windows judged at a time."""
+_Part = TypeVar("_Part")
+_Result = TypeVar("_Result")
 Level = tuple[Image, float]
 """A scaled picture and its scale."""
-RunLevels = Callable[[Callable[[Level], Windows], Sequence[Level]], Iterable[Windows]]
-"""`map`, or that of a thread pool: the levels do not depend on each other."""
+
+
+class RunParts(Protocol):
+    """`map`, or that of a thread pool: the levels of a pyramid and the windows to judge do not depend on each other."""
+
+    def __call__(self, work: Callable[[_Part], _Result], parts: Iterable[_Part], /) -> Iterable[_Result]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +50,14 @@ class Mtcnn:
     onet: ModelSession
     pnet: ModelSession | None = None
     min_face_px: float = 20.0
-    run_levels: RunLevels = map
+    run_parts: RunParts = map
 
     def detect(self, rgb: Image) -> Detections:
         """The faces of a picture, best first, with landmarks. Raises ModelInputInvalid without the first net."""
         if self.pnet is None:
             raise ModelInputInvalid("MTCNN's first net is not loaded: only given boxes can be refined")
         levels = pyramid(rgb, self.min_face_px)
-        found = Windows.joined(list(self.run_levels(self._propose, levels)))
+        found = Windows.joined(list(self.run_parts(self._propose, levels)))
         found = found.at(suppressed(found.boxes, found.scores, _OVERLAP))
         return self._refine(rgb, found.moved())
 
@@ -79,8 +88,12 @@ class Mtcnn:
         """The squared boxes that a net takes for faces, and their points [N, 5, 2], none from the second net."""
         net = Refiner(SPECS[session.variant])
         squares = squared(boxes, rgb.shape[1], rgb.shape[0])
-        crops: list[Crop] = [net.cut(rgb, square) for square in squares]
-        answers: Sequence[Refined] = infer(session, net, crops)
+
+        def judge(part: Floats) -> Sequence[Refined]:
+            return infer(session, net, [net.cut(rgb, square) for square in part])
+
+        parts = [squares[at : at + _PART] for at in range(0, len(squares), _PART)]
+        answers = [answer for part in self.run_parts(judge, parts) for answer in part]
         kept = [i for i, answer in enumerate(answers) if answer.score >= min_score]  # not a number is no face
         scores = np.array([answers[i].score for i in kept], np.float32)
         regressions = np.array([answers[i].regression for i in kept], np.float32).reshape(-1, 4)

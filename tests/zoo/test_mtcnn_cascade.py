@@ -36,9 +36,9 @@ def test_every_face_of_a_group_is_found_where_it_is(mtcnn: Mtcnn) -> None:
 
 @pytest.mark.weights
 @pytest.mark.media
-def test_levels_in_parallel_give_the_same(mtcnn: Mtcnn) -> None:
+def test_parts_in_parallel_give_the_same(mtcnn: Mtcnn) -> None:
     with ThreadPoolExecutor(2) as pool:
-        parallel = Mtcnn(mtcnn.rnet, mtcnn.onet, mtcnn.pnet, run_levels=pool.map).detect(picture(MEETING))
+        parallel = Mtcnn(mtcnn.rnet, mtcnn.onet, mtcnn.pnet, run_parts=pool.map).detect(picture(MEETING))
     assert np.array_equal(parallel.boxes, mtcnn.detect(picture(MEETING)).boxes)
 
 
