@@ -46,8 +46,9 @@ GRAPHS = {
     "arcface-r100-glint": "arcface_r100",
     "antispoof-mn3": "antispoof_mobilenetv3_128",
     "genderage": "genderage_96",
-    "deepfake-vit-v2-int8": "vit_base_patch16_224",
+    "deepfake-vit-v2-fp16": "vit_base_patch16_224",
 }
+"""Variants without weights here, and the graph of their architecture, in fp32."""
 PICTURES = {"group of 5": "groups/uniface_src_meeting.jpg", "one face": "portraits/uniface_image0.jpg"}
 OURS = "streamapp"
 REST_S = 0.3
