@@ -1,9 +1,9 @@
 """What a session of each variant takes, by the largest batch it has run: the `memory_mb` lines of models/manifest.toml.
 
-`python -m benchmarks.model_memory [VARIANT...] [--write] [--weights DIR]`. One process per variant; resident memory over
-that of a process that has only imported the runtime. Weights come from DIR or ../shared/models, else from the full-size
-graphs of ../shared/graphs, with noise for weights; the ViT's graph is of another precision than its variants and says
-nothing of them. Numbers are of the CPU; the scheduler replaces them by what it measures on its own device.
+`python -m benchmarks.model_memory [VARIANT...] [--write] [--weights DIR]`. One process per variant; resident memory
+over that of a process that has only imported the runtime. Weights come from DIR or ../shared/models, else from the
+full-size graphs of ../shared/graphs, with noise for weights; the ViT's graph is of another precision than its variants
+and says nothing of them. Numbers are of the CPU; the scheduler replaces them by what it measures on its own device.
 """
 
 from __future__ import annotations

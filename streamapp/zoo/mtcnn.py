@@ -106,9 +106,9 @@ class Refiner:
             window = rgb[y1:y2, x1:x2]
         # Not every pixel of a large face need be touched: 4 for each that is wanted, 16 where points hang on it.
         gives_points = len(self.spec.outputs) == 3
-        step = (x2 - x1) // ((4 if gives_points else 2) * side)
-        if step > 1:
-            window = np.ascontiguousarray(window[step // 2 :: step, step // 2 :: step])
+        enough = (4 if gives_points else 2) * side
+        if len(window) > enough:
+            window = np.asarray(cv2.resize(window, (enough, enough), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
         averaging = cv2.INTER_AREA if gives_points and len(window) > side else cv2.INTER_LINEAR
         return Crop(np.asarray(cv2.resize(window, (side, side), interpolation=averaging), np.uint8))
 

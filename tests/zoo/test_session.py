@@ -143,3 +143,14 @@ def test_only_options_that_exist_are_given_to_cuda() -> None:
     assert cuda.keys() <= known
     assert cuda["gpu_mem_limit"] == "1000"
     assert provider_options(SessionOptions()) == [("CPUExecutionProvider", {})]
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_what_the_processor_gives_and_says_so(
+    registry: Registry, rnet: Variant, opened: OrtSession
+) -> None:
+    session = open_session(registry, rnet, SessionOptions(device=Device.CUDA, warm_up=(1, 2, 4, 8)))
+    assert session.providers[0] == "CUDAExecutionProvider"
+    for found, plain in zip(session.run(BATCH), opened.run(BATCH), strict=True):
+        assert np.abs(found - plain).max() < 1e-2
+    session.close()
