@@ -150,7 +150,8 @@ def _create(
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     settings.add_session_config_entry("session.inter_op.allow_spinning", "0")
     settings.log_severity_level = _QUIET
-    providers = provider_options(options)
+    built_for = runtime.get_available_providers()
+    providers = [provider for provider in provider_options(options) if provider[0] in built_for]
     key = GraphCache.key(content) if cache else ""
     kept = cache.load(key) if cache else None
     try:

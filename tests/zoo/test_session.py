@@ -20,6 +20,7 @@ from streamapp.zoo.spec import Digest, Variant
 from tests.weights import weights_of
 
 pytestmark = pytest.mark.weights
+HAS_GPU = Path("/proc/driver/nvidia/version").exists()
 BATCH = np.random.default_rng(0).standard_normal((11, 3, 24, 24)).astype(np.float32)
 
 
@@ -145,7 +146,17 @@ def test_only_options_that_exist_are_given_to_cuda() -> None:
     assert provider_options(SessionOptions()) == [("CPUExecutionProvider", {})]
 
 
+def test_a_device_that_cannot_be_had_is_told_by_the_session(registry: Registry, rnet: Variant) -> None:
+    if HAS_GPU:
+        pytest.skip("this machine has an NVIDIA GPU")
+    session = open_session(registry, rnet, SessionOptions(device=Device.CUDA))
+    assert session.providers == ("CPUExecutionProvider",)
+    assert session.run(BATCH)[0].shape == (11, 2)
+    session.close()
+
+
 @pytest.mark.gpu
+@pytest.mark.skipif(not HAS_GPU, reason="this machine has no NVIDIA GPU")
 def test_a_gpu_gives_what_the_processor_gives_and_says_so(
     registry: Registry, rnet: Variant, opened: OrtSession
 ) -> None:
