@@ -37,6 +37,7 @@ SCRIPTS = (
     Script("webrtc", ("benchmarks.webrtc",), 1200),
     Script("webrtc_720p", ("benchmarks.webrtc", "--hd"), 1200),
     Script("sessions", ("benchmarks.sessions",), 2400),
+    Script("models", ("benchmarks.models",), 900),
     Script("rtsp", ("benchmarks.rtsp",), 1800),
 )
 

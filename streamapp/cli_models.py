@@ -12,15 +12,19 @@ from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, Transfe
 from rich.progress import Progress as ProgressBars
 from rich.table import Table
 
-from streamapp.errors import ExitCode
+from streamapp.errors import DownloadFailed, ExitCode
+from streamapp.log import redact
 from streamapp.settings import Settings, load_settings
 from streamapp.zoo.fetch import Fetched, Progress
+from streamapp.zoo.profiles import Profile, Slot, candidates, choose, slots
 from streamapp.zoo.registry import FileCondition, Registry
+from streamapp.zoo.session import Device
 from streamapp.zoo.spec import Task, Variant
 
 models_app = typer.Typer(help="The weights: what there is, get them, check them.", no_args_is_help=True)
 
-_Names = Annotated[list[str] | None, typer.Argument(help="Variants, by name; default: one for each task.")]
+_Names = Annotated[list[str] | None, typer.Argument(help="Variants, by name; default: what screens frames.")]
+_Profile = Annotated[Profile | None, typer.Option(help="All that a profile needs.")]
 _Installed = Annotated[list[str] | None, typer.Argument(help="Variants, by name; default: all that are installed.")]
 _Mirror = Annotated[str | None, typer.Option(help="Folder or http(s) address with the files by name, asked first.")]
 
@@ -48,47 +52,74 @@ def list_models() -> None:
 
 
 @models_app.command("pull")
-def pull_models(names: _Names = None, mirror: _Mirror = None) -> None:
-    """Get the named variants, or for each task the first that can be had.
+def pull_models(names: _Names = None, profile: _Profile = None, mirror: _Mirror = None) -> None:
+    """Get the named variants, what a profile needs, or what the fast mode needs: for each the first that can be had.
 
-    What is there and valid is left alone. Exit code 4 if something cannot be had."""
+    What is there and valid is left alone. Exit code 4 if something cannot be had; the rest is fetched all the same."""
     settings = load_settings()
     registry = Registry.from_settings(settings)
     wanted: list[tuple[Variant, ...]] = [(registry.manifest.named(name),) for name in names or ()]
-    wanted = wanted or [_candidates(registry, settings, task) for task in registry.manifest.tasks]
-    for candidates in wanted:
-        with _download_bars() as on_progress:
-            got = registry.pull(candidates, mirror=mirror or settings.models.mirror, on_progress=on_progress)
+    if profile is not None:
+        wanted += [candidates(slot, registry.manifest) for slot in _slots(registry, profile)]
+    wanted = wanted or [_screeners(registry, settings)]
+    failures: list[DownloadFailed] = []
+    for variants in wanted:
+        try:
+            with _download_bars() as on_progress:
+                got = registry.pull(variants, mirror=mirror or settings.models.mirror, on_progress=on_progress)
+        except DownloadFailed as error:
+            if len(wanted) == 1:
+                raise
+            failures.append(error)
+            typer.echo(f"{variants[0].name}: not available: {redact(str(error))}", err=True)
+            continue
         if isinstance(got, Fetched):
             pinned = "" if got.variant.has_checksum else f"; pinned to sha256 {got.digest.sha256}, as none is known"
             typer.echo(f"{got.variant.name}: {got.path}, from {got.source}{pinned}")
         else:
             typer.echo(f"{got.variant.name}: {got.path} is there and valid")
+    if failures:
+        raise DownloadFailed(f"{len(failures)} of {len(wanted)} could not be had")
 
 
 @models_app.command("verify")
-def verify_models(names: _Installed = None) -> None:
+def verify_models(names: _Installed = None, profile: _Profile = None) -> None:
     """Check the named variants, or all that are installed.
 
-    Exit code 4 if one is missing or not what it should be, or if a task has none."""
+    Exit code 4 if one is missing or not what it should be, or if something the profile needs is not installed."""
     registry = Registry.from_settings(load_settings())
     variants = [registry.manifest.named(name) for name in names or ()]
     variants = variants or [v for task in registry.manifest.tasks for v in registry.installed(task)]
     found = [registry.inspect(variant) for variant in variants]
     for inspection in found:
         typer.echo(f"{inspection.variant.name}: {inspection.condition}: {inspection.detail}")
-    lacking = [] if names else [task for task in registry.manifest.tasks if not registry.installed(task)]
-    for task in lacking:
-        typer.echo(f"{task}: no variant is installed; run `streamapp models pull`")
+    lacking = [] if names else _lacking(registry, profile)
+    for task, wanted in lacking:
+        command = "streamapp models pull" + (f" --profile {profile}" if profile else "")
+        typer.echo(f"{task}: {wanted} is not installed; run `{command}`")
     if lacking or any(inspection.condition is not FileCondition.VALID for inspection in found):
         raise typer.Exit(ExitCode.MODEL_INVALID)
 
 
-def _candidates(registry: Registry, settings: Settings, task: Task) -> tuple[Variant, ...]:
-    """What would do for a task: the configured variant, else any."""
-    if task is Task.SCREEN and settings.models.screener is not None:
-        return (registry.manifest.named(settings.models.screener, task),)
-    return registry.manifest.for_task(task)
+def _screeners(registry: Registry, settings: Settings) -> tuple[Variant, ...]:
+    """What would do for screening: the configured variant, else any."""
+    if settings.models.screener is not None:
+        return (registry.manifest.named(settings.models.screener, Task.SCREEN),)
+    return registry.manifest.for_task(Task.SCREEN)
+
+
+def _slots(registry: Registry, profile: Profile) -> list[Slot]:
+    """The places of a profile that must not stay empty."""
+    chosen = slots(profile, registry.manifest, Device.CPU, registry.is_installed)
+    return [slot for slot in chosen if not slot.optional]
+
+
+def _lacking(registry: Registry, profile: Profile | None) -> list[tuple[Task, str]]:
+    """Tasks of the profile, by default screening alone, for which nothing is installed, and what should be."""
+    if profile is None:
+        return [] if registry.installed(Task.SCREEN) else [(Task.SCREEN, "what screens frames")]
+    chosen = choose(profile, registry.manifest, Device.CPU, registry.is_installed)
+    return [(choice.slot.task, missing) for choice in chosen if (missing := choice.missing)]
 
 
 class _Bars:

@@ -159,7 +159,9 @@ def _weights_of(registry: Registry, task: Task, settings: Settings) -> Check:
         variant = registry.chosen(task, settings.models.screener if task is Task.SCREEN else None)
         path = registry.verified(variant)
     except StreamappError as error:
-        return Check(name, CheckStatus.MISSING, str(error), "streamapp models pull")
+        if task is Task.SCREEN:
+            return Check(name, CheckStatus.MISSING, str(error), "streamapp models pull")
+        return Check(name, CheckStatus.WARN, str(error), "streamapp models pull --profile light")
     return Check(name, CheckStatus.OK, f"{variant.name} at {path}, {variant.licence or 'licence not known'}")
 
 

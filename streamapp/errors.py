@@ -150,6 +150,32 @@ class DownloadFailed(ModelError):
     code = "download_failed"
 
 
+class RuntimeMissing(ModelError):
+    """The library that runs the models is not installed."""
+
+    code = "runtime_missing"
+
+
+class ModelInputInvalid(ModelError):
+    """A model was handed something of the wrong shape. A fault of the caller's, not of the model."""
+
+    code = "model_input_invalid"
+    http_status = 500
+
+
+class ModelOutOfMemory(ModelError):
+    """The device had no room for a model or for what it computes."""
+
+    code = "model_out_of_memory"
+
+
+class EmbeddingMismatch(ModelError):
+    """Embeddings of different models were to be compared. Their numbers have nothing to do with each other."""
+
+    code = "embedding_mismatch"
+    http_status = 500
+
+
 # -- sessions and streams --------------------------------------------------------------------------------------------
 
 

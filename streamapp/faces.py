@@ -21,6 +21,8 @@ class Detector(StrEnum):
     """Which system found a face."""
 
     MEDIAPIPE = "mediapipe"
+    YOLO = "yolo"
+    MTCNN = "mtcnn"
 
 
 class TrackState(StrEnum):

@@ -11,12 +11,13 @@ from fractions import Fraction
 
 import numpy as np
 
-from streamapp.faces import Detections, Detector
+from streamapp.faces import Detections, Detector, Floats
 from streamapp.frame import Frame, Image
 from streamapp.results import DropReason
 from streamapp.sinks.base import Inbox, Output
 from streamapp.sinks.webrtc_track import PictureEncoder
 from streamapp.sources.base import EncodedPicture, FrameNumbering, Outlet
+from streamapp.zoo.base import TensorShape
 from tests.pictures import video_frame
 from tests.webrtc_peers import numbered_picture
 
@@ -171,3 +172,23 @@ class NumberedSource:
                     outlet.offer_encoded(EncodedPicture(data, frame.pts_s, is_iframe, self._codec, self._b_frames))
                     self.coded += 1
             outlet.offer(frame)
+
+
+class ScriptedSession:
+    """A ModelSession that gives the same outputs for every item of every batch, and remembers its batches."""
+
+    providers = ("CPUExecutionProvider",)
+
+    def __init__(self, variant: str, side: int, outputs: Sequence[Floats]) -> None:
+        self.variant = variant
+        self.input = TensorShape("input", (None, 3, side, side))
+        self.outputs = tuple(TensorShape(f"output{i}", (None, *output.shape)) for i, output in enumerate(outputs))
+        self.batches: list[Floats] = []
+        self._given = outputs
+
+    def run(self, batch: Floats) -> tuple[Floats, ...]:
+        self.batches.append(batch)
+        return tuple(np.repeat(output[None], len(batch), axis=0) for output in self._given)
+
+    def close(self) -> None:
+        pass

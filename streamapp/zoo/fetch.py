@@ -76,6 +76,7 @@ def fetch_first(
             failures.append(f"{variant.name} from {where}: {redact(str(error))}")
         else:
             return Fetched(variant, folder / variant.file, where, digest)
+    failures += [f"{v.name} is not offered for download: {v.recipe}" for v in variants if v.recipe and not v.sources]
     raise DownloadFailed("no source had a usable file; " + "; ".join(failures))
 
 

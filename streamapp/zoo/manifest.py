@@ -63,7 +63,15 @@ class _VariantEntry(_Entry):
     input: str
     output: str
     reference: str
-    source: Annotated[tuple[_SourceEntry, ...], Field(min_length=1)]
+    source: tuple[_SourceEntry, ...] = ()
+    recipe: str = ""
+    memory_mb: dict[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] = Field({})
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> _VariantEntry:
+        if not self.source and not self.recipe:
+            raise ValueError("a variant needs a source, or a recipe that says how its file is made")
+        return self
 
     def to_variant(self) -> Variant:
         return Variant(
@@ -79,6 +87,8 @@ class _VariantEntry(_Entry):
             input=self.input,
             output=self.output,
             reference=self.reference,
+            recipe=self.recipe,
+            memory_bytes={batch: round(mb * 1e6) for batch, mb in sorted(self.memory_mb.items())},
         )
 
 

@@ -75,7 +75,11 @@ class Registry:
 
     def installed(self, task: Task) -> tuple[Variant, ...]:
         """The variants of a task whose file is there, in order of preference. Their content is not checked."""
-        return tuple(v for v in self.manifest.for_task(task) if (self.folder / v.file).is_file())
+        return tuple(v for v in self.manifest.for_task(task) if self.is_installed(v))
+
+    def is_installed(self, variant: Variant) -> bool:
+        """Whether a variant's file is there. Its content is not checked."""
+        return (self.folder / variant.file).is_file()
 
     def chosen(self, task: Task, name: str | None) -> Variant:
         """The variant called `name`, or the first installed one. Raises UsageError for an unknown name and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,23 @@ class Task(StrEnum):
 
     SCREEN = "screen"
     """Finds faces in every frame."""
+    DETECT = "detect"
+    """Finds faces, far ones too, in a whole picture."""
+    PROPOSE = "propose"
+    """MTCNN's first net: windows of a whole picture that may hold a face."""
+    REFINE = "refine"
+    """MTCNN's second net: which windows hold one, and where in them."""
+    LANDMARK = "landmark"
+    """MTCNN's third net: the final box and the 5 points."""
+    RECOGNISE = "recognise"
+    """An embedding of a face. Several may be used side by side."""
+    ANTISPOOF = "antispoof"
+    """Whether a face is a living person in front of the camera."""
+    GENDER_AGE = "gender_age"
+    DEEPFAKE = "deepfake"
+    """Whether a face was made or changed by a program."""
+    DEEPFAKE_LABELS = "deepfake_labels"
+    """What the outputs of the deepfake net mean: its config.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,10 @@ class Variant:
     output: str
     reference: str
     """Address of the paper or model card."""
+    recipe: str = ""
+    """How the file is made where nobody offers it for download, or how the copies in use were made."""
+    memory_bytes: Mapping[int, int] = field(default_factory=dict)
+    """Estimate of what a session takes on top of its process, by the largest batch it has run. Empty: not known."""
 
     @property
     def has_checksum(self) -> bool:

@@ -1,0 +1,1 @@
+"""Who is who: how scores of several recognisers become one."""

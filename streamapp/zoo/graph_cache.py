@@ -1,0 +1,67 @@
+"""Optimised graphs, kept so that the next start loads them in half the time and memory.
+
+A kept graph is bound to the weights, the runtime's version and the type of processor: all are in its name, and so is
+the checksum of its own content, which is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class GraphCache:
+    """A folder of optimised graphs. Anything in the way of reading or writing it only costs time."""
+
+    def __init__(self, folder: Path, runtime_version: str) -> None:
+        self._folder = folder
+        self._binding = hashlib.sha256(f"{runtime_version} {processor()}".encode()).hexdigest()[:16]
+
+    @staticmethod
+    def key(content: bytes) -> str:
+        """What a model file is known by."""
+        return hashlib.sha256(content).hexdigest()[:32]
+
+    def load(self, key: str) -> bytes | None:
+        """A kept graph, whole and unchanged since it was written, or None. A damaged one is removed."""
+        for path in self._folder.glob(f"{key}-{self._binding}-*.onnx"):
+            try:
+                content = path.read_bytes()
+            except OSError:
+                continue
+            if hashlib.sha256(content).hexdigest() == path.stem.rpartition("-")[2]:
+                return content
+            path.unlink(missing_ok=True)
+        return None
+
+    @contextmanager
+    def new(self, key: str) -> Iterator[Path | None]:
+        """Where a graph is to be written; it is kept when the block ends well. None if the folder cannot be used."""
+        path = self._folder / f".{key}-{os.getpid()}.part"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            yield None
+            return
+        try:
+            yield path
+            if path.is_file():
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                path.replace(self._folder / f"{key}-{self._binding}-{digest}.onnx")
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def processor() -> str:
+    """The type of processor: its name and what it can do."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    told = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
+    wanted = ("model name", "flags", "Features")
+    return " ".join([platform.machine(), *(v for k, v in told.items() if k.strip() in wanted)])
