@@ -111,7 +111,11 @@ def progress(text: str) -> None:
 
 def publish(name: str, options: Options, figures: Sequence[Figure], tables: Sequence[Table]) -> None:
     """Prints the tables and the figures against their goals, and writes the JSON file."""
-    command = f"python -m benchmarks.{Path(sys.argv[0]).stem} {' '.join(sys.argv[1:])}".strip()
+    arguments = [*sys.argv[1:]]
+    if "--json" in arguments:  # where a file was written to is nobody's business later
+        at = arguments.index("--json")
+        del arguments[at : at + 2]
+    command = f"python -m benchmarks.{Path(sys.argv[0]).stem} {' '.join(arguments)}".strip()
     date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     report = Report(name, command, date, options.quick, describe_machine(), tuple(figures), tuple(tables))
     print(report.text() + "\n", flush=True)
