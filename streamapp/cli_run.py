@@ -82,13 +82,11 @@ class _Meter:
     def __init__(self) -> None:
         self.latency_ms: deque[float] = deque(maxlen=150)
         self.faces = 0
-        self.position_s = 0.0
 
     async def run(self, inbox: Inbox) -> None:
         while (output := await inbox.get()) is not None:
             self.latency_ms.append(output.result.timing_ms["total"])
             self.faces = len(output.result.tracks)
-            self.position_s = output.result.pts_s
 
     def line(self, session: StreamSession) -> str:
         parts = [f"{session.frames} frames", f"{session.fps:.1f} fps", f"{self.faces} faces"]

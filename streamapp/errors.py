@@ -207,11 +207,6 @@ class Conflict(UsageError):
     http_status = 409
 
 
-class Forbidden(UsageError):
-    code = "forbidden"
-    http_status = 403
-
-
 class Overloaded(StreamappError):
     """A limit on sessions or streams is reached; `retry_after_s` says when to come back."""
 

@@ -78,6 +78,11 @@ class PixelReader:
         """The picture as BGR (OpenCV's order), scaled down so that its longer side is at most `max_side` pixels."""
         return self._convert(frame, "bgr24", max_side)
 
+    def yuv420p(self, frame: Frame) -> av.VideoFrame:
+        """The picture as encoders take it: yuv420p of even sides. It may be the frame's own: copy before writing."""
+        width, height = max(2, frame.width & ~1), max(2, frame.height & ~1)
+        return self._reformatter.reformat(frame.video, width=width, height=height, format="yuv420p", threads=1)
+
     def letterboxed_rgb(self, frame: Frame, side: int) -> tuple[Image, Letterbox]:
         """The whole picture as RGB in a black square of `side` pixels, sampled at two neighbours each way.
 
@@ -86,7 +91,7 @@ class PixelReader:
         box = Letterbox.of(frame.width, frame.height, side)
         video = frame.video
         if video.format.name not in ("yuv420p", "yuvj420p"):
-            return _sampled(self.rgb(frame), box.transform(), side, 0), box
+            return letterboxed(self.rgb(frame), box, side), box
         full_range = video.format.name == "yuvj420p" or video.color_range == ColorRange.JPEG
         luma, *chroma = (_plane(plane) for plane in video.planes)
         planes = [_sampled(luma, box.transform(), side, 0 if full_range else 16)]
@@ -106,6 +111,11 @@ class PixelReader:
         )
         pixels: Image = picture.to_ndarray().astype(np.uint8, copy=False)
         return pixels
+
+
+def letterboxed(rgb: Image, box: Letterbox, side: int) -> Image:
+    """The picture in a black square of `side` pixels, sampled at two neighbours each way."""
+    return _sampled(rgb, box.transform(), side, 0)
 
 
 def fitted_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:

@@ -63,8 +63,6 @@ class StreamSession:
         """What ended the stream, if not its source."""
         self.latest: Output | None = None
         self.encoded = EncodedFanout()
-        self.encoded_codec: str | None = None
-        """FFmpeg's name of the source's codec once a coded picture was seen."""
         self.dropped: Counter[DropReason] = Counter()
         self.frames = 0
         """Results published so far."""
@@ -175,7 +173,6 @@ class StreamSession:
         return self.encoded.wanted
 
     def offer_encoded(self, picture: EncodedPicture) -> None:
-        self.encoded_codec = picture.codec
         self.encoded.offer(picture)
 
     # -- inside -------------------------------------------------------------------------------------------------------

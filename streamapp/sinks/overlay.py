@@ -8,10 +8,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from av import VideoFrame
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from streamapp.faces import TrackState
+from streamapp.frame import PixelReader
 from streamapp.results import TrackResult
 from streamapp.sinks.base import Output
 
@@ -36,13 +36,13 @@ class OverlayPainter:
     """Draws one output after another. Keeps its scaler; owned by one thread."""
 
     def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
+        self._reader = PixelReader()
 
     def paint(self, output: Output) -> VideoFrame:
         """A new yuv420p picture, even-sized, with the tracks drawn in. `pts` and `time_base` are the frame's."""
         source = output.frame.video
-        width, height = max(2, source.width & ~1), max(2, source.height & ~1)
-        picture = self._reformatter.reformat(source, width=width, height=height, format="yuv420p", threads=1)
+        picture = self._reader.yuv420p(output.frame)
+        width, height = picture.width, picture.height
         pixels: Plane = np.ascontiguousarray(picture.to_ndarray(), dtype=np.uint8).reshape(-1)
         size = width * height
         luma = pixels[:size].reshape(height, width)

@@ -17,9 +17,8 @@ import numpy as np
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av.video.frame import PictureType
-from av.video.reformatter import VideoReformatter
 
-from streamapp.frame import Frame
+from streamapp.frame import Frame, PixelReader
 from streamapp.sinks.base import Inbox, Output
 
 CLOCK_RATE = 90_000
@@ -89,12 +88,11 @@ class PicturePlain:
     """Pictures as they came, as the encoder takes them: a copy, because the frame is everybody's."""
 
     def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
+        self._reader = PixelReader()
 
     def paint(self, output: Output) -> av.VideoFrame:
         source = output.frame.video
-        width, height = max(2, source.width & ~1), max(2, source.height & ~1)
-        picture = self._reformatter.reformat(source, width=width, height=height, format="yuv420p", threads=1)
+        picture = self._reader.yuv420p(output.frame)
         if picture is source:
             pixels = np.ascontiguousarray(source.to_ndarray(), dtype=np.uint8)
             picture = av.VideoFrame.from_ndarray(pixels, format="yuv420p")

@@ -6,12 +6,11 @@ fraction of a pixel), scores and BlazeFace's 6 keypoints. Runs on one thread of 
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from streamapp.errors import ModelError, ModelInvalid, UsageError
-from streamapp.faces import Detections, Detector, Floats
-from streamapp.frame import Image
+from streamapp.faces import Detections, Detector
+from streamapp.frame import Image, Letterbox, letterboxed
 from streamapp.zoo.blazeface import anchor_centres, blend, decode, score_threshold
 from streamapp.zoo.native_log import without_chatter
 
@@ -54,10 +53,8 @@ class LiteRtScreener:
     def screen(self, rgb: Image, pts_s: float) -> Detections:  # noqa: ARG002 - the protocol's; nothing is tracked here
         if self._interpreter is None:
             raise ModelError(f"{self._variant} is closed")
-        height, width = rgb.shape[:2]
-        longer = max(width, height)
-        margin = np.array(((longer - width) / 2, (longer - height) / 2), np.float32)
-        self._letterbox(rgb, self._side / longer, margin)
+        box = Letterbox.of(rgb.shape[1], rgb.shape[0], self._side)
+        self._fill(rgb, box)
         try:
             self._interpreter.set_tensor(self._input["index"], self._tensor)
             self._interpreter.invoke()
@@ -69,17 +66,13 @@ class LiteRtScreener:
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{self._variant}: LiteRT failed: {error}") from error
         points, scores = blend(*decode(raw_points, raw_scores[hits], self._anchors[hits], self._side))
-        points *= np.float32(longer)
-        points -= margin
+        points *= np.float32(box.scale * self._side)
+        points -= np.array((box.margin_x, box.margin_y), np.float32)
         return Detections(Detector.MEDIAPIPE, points[:, :2].reshape(-1, 4), scores, keypoints=points[:, 2:])
 
-    def _letterbox(self, rgb: Image, scale: float, margin: Floats) -> None:
+    def _fill(self, rgb: Image, box: Letterbox) -> None:
         """Fills the input tensor. Samples as MediaPipe does: two neighbours each way, corners on corners."""
-        transform = np.array(((scale, 0, margin[0] * scale), (0, scale, margin[1] * scale)))
-        square: Image = rgb
-        if rgb.shape[:2] != (self._side, self._side):
-            sampled = cv2.warpAffine(rgb, transform, (self._side, self._side), flags=cv2.INTER_LINEAR)
-            square = np.asarray(sampled, np.uint8)
+        square = rgb if rgb.shape[:2] == (self._side, self._side) else letterboxed(rgb, box, self._side)
         np.multiply(square, np.float32(1 / 127.5), out=self._tensor[0])
         self._tensor -= 1
 
