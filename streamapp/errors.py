@@ -169,6 +169,13 @@ class ModelOutOfMemory(ModelError):
     code = "model_out_of_memory"
 
 
+class OverBudget(ModelError):
+    """A model does not fit into the memory budget beside what must stay."""
+
+    code = "over_budget"
+    exit_code = ExitCode.OVER_BUDGET
+
+
 class EmbeddingMismatch(ModelError):
     """Embeddings of different models were to be compared. Their numbers have nothing to do with each other."""
 

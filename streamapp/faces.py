@@ -11,18 +11,30 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 
-class Mode(StrEnum):
-    """How deep a stream is analysed."""
-
-    FAST = "fast"
-
-
 class Detector(StrEnum):
     """Which system found a face."""
 
     MEDIAPIPE = "mediapipe"
     YOLO = "yolo"
     MTCNN = "mtcnn"
+
+
+class Mode(StrEnum):
+    """How deep a stream or a picture is analysed; each mode does all that the one before does."""
+
+    FAST = "fast"
+    """MediaPipe finds near faces."""
+    STANDARD = "standard"
+    """YOLO finds far ones too."""
+    PRECISION = "precision"
+    """MTCNN refines boxes and gives landmarks."""
+    FULL = "full"
+    """Every face is analysed: identity, liveness, gender and age, deepfake."""
+
+    @property
+    def detectors(self) -> tuple[Detector, ...]:
+        """The systems that look for faces, in the order in which they are asked."""
+        return tuple(Detector)[: {Mode.FAST: 1, Mode.STANDARD: 2}.get(self, 3)]
 
 
 class TrackState(StrEnum):

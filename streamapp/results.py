@@ -1,14 +1,19 @@
-"""What the app says about a frame: the FrameResult, its JSON form, and the reasons for which something was dropped."""
+"""What the app says about a frame or a picture, its JSON form, and the reasons for which something was dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypedDict
 
 from pydantic import TypeAdapter
 
 from streamapp.faces import Detector, Mode, Point, TrackState
+from streamapp.findings import Gender
+
+UNKNOWN = "unknown"
+"""The identity of a face that nobody enrolled is enough like."""
 
 
 class DropReason(StrEnum):
@@ -24,15 +29,87 @@ class DropReason(StrEnum):
     """It could not be decoded."""
 
 
+class AnalysisKind(StrEnum):
+    """What can be said of a face beyond where it is: the keys of `analyses`."""
+
+    IDENTITY = "identity"
+    LIVENESS = "liveness"
+    GENDER_AGE = "gender_age"
+    DEEPFAKE = "deepfake"
+
+
+class LivenessState(StrEnum):
+    LIVE = "live"
+    SPOOF = "spoof"
+    UNDECIDED = "undecided"
+
+
+class DeepfakeBand(StrEnum):
+    """A band of the score, never a verdict."""
+
+    LOW = "low"
+    MIDDLE = "middle"
+    HIGH = "high"
+
+
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What one model, or one fusion of models, says of a track, and how fresh that is."""
+    """What one model, or one fusion of models, says of a face, and how fresh that is."""
 
     model: str
+    """The variants it comes from, joined by " + "."""
     frame: int
+    """Index of the newest frame it rests on; 0 for a picture."""
     age_s: float
     samples: int
-    confidence: float
+    """How many crops of this face it rests on."""
+    confidence: float | None
+    """0 to 1; null where nothing was there to compare with."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityAnalysis(Analysis):
+    name: str
+    """Or UNKNOWN."""
+    similarity: float | None
+    """On the calibrated scale of gallery/calibration.py; null where the gallery is empty."""
+    margin: float | None
+    """Above the runner-up."""
+    scores: Mapping[str, float]
+    """Cosine by recogniser."""
+    missing: tuple[str, ...]
+    """Members of the ensemble that took no part; the weights of the others grew to fill their place."""
+
+
+@dataclass(frozen=True, slots=True)
+class LivenessAnalysis(Analysis):
+    state: LivenessState
+    score: float
+    """0 to 1: how much it looks like a living person."""
+    attacks: Mapping[str, float]
+    """How the rest is shared among the kinds of attack the model tells apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenderAgeAnalysis(Analysis):
+    gender: Gender
+    age_years: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeepfakeAnalysis(Analysis):
+    score: float
+    """0 to 1: how much it looks made or changed by a program."""
+    band: DeepfakeBand
+
+
+class Analyses(TypedDict, total=False):
+    """What is known of a face, by AnalysisKind."""
+
+    identity: IdentityAnalysis
+    liveness: LivenessAnalysis
+    gender_age: GenderAgeAnalysis
+    deepfake: DeepfakeAnalysis
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +123,7 @@ class TrackResult:
     keypoints: tuple[Point, ...] | None
     detector: Detector
     state: TrackState
-    analyses: Mapping[str, Analysis] = field(default_factory=dict)
+    analyses: Analyses = field(default_factory=Analyses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +165,59 @@ class FrameResult:
     @staticmethod
     def json_schema() -> dict[str, object]:
         return _ADAPTER.json_schema(mode="serialization")
+
+
+@dataclass(frozen=True, slots=True)
+class FaceResult:
+    """One face of a picture. `detector` is the one whose box it is, `seen_by` all that saw the face, in the order of
+    the mode's chain; the rest as in `TrackResult`."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    landmarks: tuple[Point, ...] | None
+    keypoints: tuple[Point, ...] | None
+    detector: Detector
+    seen_by: tuple[Detector, ...]
+    analyses: Analyses = field(default_factory=Analyses)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """A model that took part in a result."""
+
+    task: str
+    model: str
+    licence: str
+    commercial_use: bool | None
+    provider: str
+    """What really ran it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something the mode asks for that was not done, and why."""
+
+    task: str
+    model: str | None
+    reason: str
+    """In words, with the command that helps where there is one."""
+    code: str
+    """A DropReason, or the code of an error."""
+    face: int | None = None
+    """Index of the face; null: for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """Everything found in one picture; sizes in pixels of the upright picture."""
+
+    width: int
+    height: int
+    mode: Mode
+    faces: tuple[FaceResult, ...]
+    models: tuple[ModelUse, ...]
+    skipped: tuple[Skipped, ...]
+    timing_ms: Mapping[str, float]
 
 
 _ADAPTER: TypeAdapter[FrameResult] = TypeAdapter(FrameResult)

@@ -6,9 +6,9 @@ value per item. It holds no weights; a session does, and a session knows nothing
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -135,6 +135,39 @@ class FaceModel(Model["Crop", _ValueOut], Protocol[_ValueOut]):
     def cut(self, rgb: Image, face: Face) -> Crop:
         """The part of an RGB picture this model wants to see of a face. Raises ModelInputInvalid if the face lacks the
         landmarks it needs, or lies outside the picture."""
+
+
+class Operation(Protocol[_ItemIn, _ValueOut]):
+    """Work for one loaded model, or for several that work hand in hand. Pure: no I/O, no clock, no state."""
+
+    @property
+    def name(self) -> str:
+        """Items of operations of the same name may share a batch."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The variants whose sessions it needs."""
+
+    def run(self, sessions: Mapping[str, ModelSession], items: Sequence[_ItemIn]) -> Sequence[_ValueOut]:
+        """One value per item. `sessions`: by variant. Raises ModelError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inference(Generic[_Item, _Value]):
+    """One model on its items: the plainest operation."""
+
+    model: Model[_Item, _Value]
+
+    @property
+    def name(self) -> str:
+        return self.model.spec.variant
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return (self.model.spec.variant,)
+
+    def run(self, sessions: Mapping[str, ModelSession], items: Sequence[_Item]) -> Sequence[_Value]:
+        return infer(sessions[self.model.spec.variant], self.model, items)
 
 
 def infer(session: ModelSession, model: Model[_Item, _Value], items: Sequence[_Item]) -> Sequence[_Value]:

@@ -1,0 +1,1 @@
+"""Who runs which model when, and in how much memory."""
