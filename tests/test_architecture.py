@@ -17,7 +17,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline",),
     ("runtime",),
     (
-        *("server", "demo", "cli", "cli_run", "cli_models", "cli_evaluate", "evaluation"),
+        *("server", "demo", "cli", "cli_run", "cli_models", "evaluation"),
+        *("cli_evaluate", "cli_evaluate_detection", "cli_evaluate_faces"),
         *("cluster", "doctor", "settings_reference"),
     ),
 )
