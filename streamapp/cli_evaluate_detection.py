@@ -20,13 +20,13 @@ from streamapp.evaluation.detection import (
     count_faces,
     evaluate,
 )
-from streamapp.evaluation.face_labels import Rule, read_label_sets
+from streamapp.evaluation.face_labels import LabelSet, Rule, read_label_sets
 from streamapp.evaluation.pictures import pictures_in
 from streamapp.evaluation.tables import print_table, small_sample
 from streamapp.faces import Mode
 from streamapp.frame import Image
+from streamapp.models import Models
 from streamapp.results import ImageResult
-from streamapp.runtime import Runtime
 from streamapp.settings import Settings, load_settings
 
 _MODES = "fast,standard,precision"
@@ -46,10 +46,10 @@ def evaluate_detection(
     sets = read_label_sets(source)
     settings = load_settings()
     if sets:
-        rows = asyncio.run(_with_runtime(settings, partial(evaluate, sets, modes, min_iou=min_iou)))
+        rows = asyncio.run(_with_models(settings, partial(evaluate, sets, modes, min_iou=min_iou)))
         print_rows(rows, min_iou)
         return
-    found = asyncio.run(_with_runtime(settings, partial(count_faces, pictures_in(source), modes)))
+    found = asyncio.run(_with_models(settings, partial(count_faces, pictures_in(source), modes)))
     print_table(
         "faces found",
         ["picture", *modes],
@@ -70,7 +70,7 @@ def print_rows(rows: Sequence[DetectionRow], min_iou: float) -> None:
     """A table for each rule by which faces are found, in the order in which they come first."""
     for rule in dict.fromkeys(row.labels.rule for row in rows):
         of_rule = [row for row in rows if row.labels.rule is rule]
-        labelled = sum({row.labels.name: row.recall.total for row in of_rule}.values())
+        labelled = sum(row.recall.total for row in of_rule if row.mode is of_rule[0].mode)
         incomplete = sorted({row.labels.name for row in of_rule if not row.labels.is_complete})
         print_table(
             "faces labelled by boxes" if rule is Rule.BOX else "faces labelled by landmarks",
@@ -85,7 +85,7 @@ def print_rows(rows: Sequence[DetectionRow], min_iou: float) -> None:
                     "-" if isnan(row.mean_iou) else f"{row.mean_iou:.2f}",
                     f"{row.median_ms:.0f}",
                 ]
-                for row in of_rule
+                for row in (*of_rule, *_totals(of_rule))
             ],
             [
                 f"Found: {_rule_in_words(rule, min_iou)}, one to one. 95 % intervals by Wilson; times are medians.",
@@ -99,6 +99,24 @@ def print_rows(rows: Sequence[DetectionRow], min_iou: float) -> None:
         )
 
 
+def _totals(rows: Sequence[DetectionRow]) -> list[DetectionRow]:
+    """Each mode on all sets together; nothing for a single set."""
+    modes = list(dict.fromkeys(row.mode for row in rows))
+    if len(rows) == len(modes):
+        return []
+    together = LabelSet("all", rows[0].labels.rule, is_complete=False, pictures=())
+    return [
+        DetectionRow(
+            together,
+            mode,
+            tuple(outcome for row in rows if row.mode is mode for outcome in row.outcomes),
+            tuple(time_ms for row in rows if row.mode is mode for time_ms in row.times_ms),
+            skipped=(),
+        )
+        for mode in modes
+    ]
+
+
 def _rule_in_words(rule: Rule, min_iou: float) -> str:
     if rule is Rule.BOX:
         return f"IoU {min_iou:g} or more"
@@ -106,16 +124,16 @@ def _rule_in_words(rule: Rule, min_iou: float) -> str:
     return f"the box holds {inside} of the landmarks and has at most {times} times the area they reach over"
 
 
-async def _with_runtime(settings: Settings, measure: Callable[[Examine], Awaitable[_Measured]]) -> _Measured:
+async def _with_models(settings: Settings, measure: Callable[[Examine], Awaitable[_Measured]]) -> _Measured:
     """What `measure` finds with the app's own way of examining pictures. Raises what it raises."""
     failed: StreamappError | None = None
-    async with Runtime.start(settings) as runtime:
+    async with Models.start(settings) as models:
 
         async def examine(rgb: Image, mode: Mode) -> ImageResult:
-            return await runtime.examine(rgb, mode, client=_CLIENT)
+            return await models.examine(rgb, mode, client=_CLIENT)
 
         try:
             return await measure(examine)
         except StreamappError as error:
-            failed = error  # raised again outside, as the runtime's task group would wrap it
+            failed = error  # raised again outside, as a task group would wrap it
     raise failed

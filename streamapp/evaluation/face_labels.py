@@ -162,7 +162,9 @@ def _checked(path: Path, labels: LabelSet) -> LabelSet:
 
 
 def _visible(keypoints: list[float]) -> Floats:
-    """[K, 2] of x, y, visibility, ...: those that are labelled (visibility above 0)."""
+    """[K, 2] of x, y, visibility, ...: those that are labelled (visibility above 0). Raises ValueError."""
+    if len(keypoints) % 3:
+        raise ValueError("each of the keypoints has three numbers")
     points = np.array(keypoints, np.float32).reshape(-1, 3)
     return np.asarray(points[points[:, 2] > 0, :2], np.float32)
 
