@@ -6,8 +6,10 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -17,11 +19,12 @@ from streamapp.results import DropReason
 from streamapp.sinks.base import Inbox, Output
 from streamapp.sinks.webrtc_track import PictureEncoder
 from streamapp.sources.base import EncodedPicture, FrameNumbering, Outlet
-from streamapp.zoo.base import TensorShape
+from streamapp.zoo.base import Crop, Face, ModelSpec, TensorShape
 from tests.pictures import video_frame
 from tests.webrtc_peers import numbered_picture
 
 Box = tuple[float, float, float, float]
+_Value = TypeVar("_Value")
 
 
 class ScriptedScreener:
@@ -189,6 +192,38 @@ class ScriptedSession:
     def run(self, batch: Floats) -> tuple[Floats, ...]:
         self.batches.append(batch)
         return tuple(np.repeat(output[None], len(batch), axis=0) for output in self._given)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class BrightnessModel(Generic[_Value]):
+    """A model whose answer is made of the mean brightness, 0 to 1, of what it is shown."""
+
+    spec: ModelSpec
+    answer: Callable[[float], _Value]
+
+    def cut(self, rgb: Image, face: Face) -> Crop:
+        return Crop(rgb)
+
+    def preprocess(self, items: Sequence[Crop]) -> Floats:
+        return np.array([[item.pixels.mean() / 255] for item in items], np.float32)
+
+    def postprocess(self, outputs: Sequence[Floats], items: Sequence[Crop]) -> list[_Value]:
+        return [self.answer(float(row[0])) for row in outputs[0]]
+
+
+class EchoSession:
+    """A ModelSession that gives back what it is given."""
+
+    variant = "echo"
+    input = TensorShape("in", (None, 1))
+    outputs = (TensorShape("out", (None, 1)),)
+    providers = ("CPU",)
+
+    def run(self, batch: Floats) -> tuple[Floats, ...]:
+        return (batch,)
 
     def close(self) -> None:
         pass

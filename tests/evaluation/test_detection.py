@@ -41,11 +41,11 @@ def test_the_overlap_counts_from_the_threshold_on() -> None:
 
 
 def test_no_match_is_given_up_for_a_closer_one() -> None:
-    # The wide box fits both faces, the left one best; the second box fits the left face only.
-    labelled = boxes((0, 0, 10, 10), (4, 0, 14, 10))
-    outcome = judged(labelled, boxes((1, 0, 11, 10), (-2, 0, 8, 10)), min_iou=0.5)
+    # The first box fits the left face closely and the right one barely; the second fits the left one only, barely.
+    labelled = boxes((0, 0, 10, 10), (8, 0, 18, 10))
+    outcome = judged(labelled, boxes((1, 0, 11, 10), (-7, 0, 3, 10)), min_iou=0.1)
     assert (outcome.found, outcome.wrong) == (2, 0)
-    assert sorted(outcome.ious) == pytest.approx([7 / 13, 8 / 12])
+    assert outcome.ious == pytest.approx([3 / 17, 3 / 17])
 
 
 def test_where_labels_are_incomplete_faces_beside_them_are_not_judged() -> None:
