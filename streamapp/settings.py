@@ -148,8 +148,8 @@ class SchedulerSettings(_Section):
         DeviceChoice.AUTO,
         description="Where the analysis models run; auto: on an NVIDIA GPU if there is one and streamapp[gpu] is used.",
     )
-    lanes: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        None, description="Models that run at once; unset: one on a GPU, else one per processor core."
+    lanes: int | None = Field(
+        None, ge=1, le=64, description="Models that run at once; unset: one on a GPU, else one per processor core."
     )
     queue_size: Annotated[int, Field(ge=1)] = Field(256, description="Jobs that may wait; then the least urgent goes.")
 
