@@ -14,10 +14,11 @@ from types import MappingProxyType
 
 import cv2
 
-from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError, UsageError
+from streamapp.errors import Conflict, ModelMissing, NotFound, Overloaded, StreamappError, UsageError
 from streamapp.faces import Mode
+from streamapp.frame import Image
 from streamapp.pipeline.session import StreamSession
-from streamapp.results import DropReason
+from streamapp.results import DropReason, ImageResult
 from streamapp.settings import Settings
 from streamapp.sources.base import FrameNumbering, Source
 from streamapp.zoo.base import FaceScreener
@@ -132,6 +133,10 @@ class Runtime:
         await _finish(session, task)
         self._closed_frames += session.frames
         self._closed_dropped += session.dropped
+
+    async def examine(self, rgb: Image, mode: Mode, *, client: str) -> ImageResult:  # noqa: ARG002 - the protocol's
+        """The faces of an RGB picture. Raises ModelMissing."""
+        raise ModelMissing(f"no model that finds faces in pictures is installed for mode {mode}")
 
     async def close(self) -> None:
         """Ends every stream, side by side."""
