@@ -74,10 +74,11 @@ _SCREENER = ModelUse("screen", "blazeface-short-range", "Apache-2.0", True, "cpu
 def responses(mode: Mode) -> dict[int | str, dict[str, Any]]:
     """The answers of one route, each with an example."""
     result = TypeAdapter(ImageResult).dump_python(_example(mode), mode="json")
-    return {200: {"content": {"application/json": {"example": result}}}} | {
-        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: _problem(status, found)}}
-        for status, found in _PROBLEMS.items()
-    }
+    described: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": result}}}}
+    for status, found in _PROBLEMS.items():
+        content = {MEDIA_TYPE: _problem(status, found)}
+        described[status] = {"description": HTTPStatus(status).phrase, "content": content}
+    return described
 
 
 def _problem(status: int, details: dict[str, str]) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def _problem(status: int, details: dict[str, str]) -> dict[str, Any]:
 
 def _example(mode: Mode) -> ImageResult:
     if mode is not Mode.FULL:
-        return ImageResult(1280, 720, mode, (_FACE,), (_SCREENER,), (), {"decode": 6.1, "total": 9.8})
+        return ImageResult(1280, 720, mode, (_FACE,), (_SCREENER,), (), {"total": 3.8})
     analyses = Analyses(
         gender_age=GenderAgeAnalysis("genderage", 0, 0.0, 1, None, Gender.FEMALE, 34.0),
         liveness=LivenessAnalysis("antispoof-mn3", 0, 0.0, 1, 0.88, LivenessState.LIVE, 0.94, {"spoof": 0.06}),
@@ -108,4 +109,4 @@ def _example(mode: Mode) -> ImageResult:
         ModelUse("gender_age", "genderage", "InsightFace: non-commercial research", False, "CPUExecutionProvider"),
     )
     missing = Skipped("deepfake", None, "no model is installed; run `streamapp models pull`", ModelMissing.code)
-    return ImageResult(1280, 720, mode, (face,), models, (missing,), {"decode": 6.1, "total": 48.0})
+    return ImageResult(1280, 720, mode, (face,), models, (missing,), {"total": 48.0})

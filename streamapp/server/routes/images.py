@@ -42,6 +42,7 @@ _SAYS = {
     Mode.PRECISION: "As standard, and MTCNN refines the boxes and adds landmarks.",
     Mode.FULL: "As precision, and every face is analysed: identity, liveness, gender and age, deepfake.",
 }
+_BOXES = "Boxes are in pixels of the picture turned upright. Of an animated picture the first one counts."
 
 
 class Examiner(Protocol):
@@ -91,8 +92,7 @@ def images_router(examiner: Examiner, settings: ServerSettings) -> APIRouter:
             methods=["POST"],
             name=f"examine_{mode.value}",
             summary=f"The faces of a picture, {mode.value}",
-            description=f"{_SAYS[mode]} For example: `curl -F {FIELD}=@portrait.jpg http://127.0.0.1:8000{path}`. Boxes "
-            "are in pixels of the picture turned upright. Of an animated picture the first frame counts.",
+            description=f"{_SAYS[mode]} {_BOXES} Try `curl -F {FIELD}=@portrait.jpg http://127.0.0.1:8000{path}`.",
             response_model=ImageResult,
             responses=responses(mode),
             openapi_extra=FORM,
