@@ -169,6 +169,18 @@ class ModelOutOfMemory(ModelError):
     code = "model_out_of_memory"
 
 
+class ModelHung(ModelError):
+    """A model did not answer in time."""
+
+    code = "model_hung"
+
+
+class ModelSuspended(ModelError):
+    """A model failed too often and is left alone for a while."""
+
+    code = "model_suspended"
+
+
 class OverBudget(ModelError):
     """A model does not fit into the memory budget beside what must stay."""
 

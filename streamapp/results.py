@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypedDict
 
 from pydantic import TypeAdapter
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from streamapp.faces import Detector, Mode, Point, TrackState
 from streamapp.findings import Gender

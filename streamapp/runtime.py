@@ -1,4 +1,4 @@
-"""The whole app without a face: settings, the streams at work, and how they are opened and closed."""
+"""The whole app without a face: settings, models, the streams at work, and how they are opened and closed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from types import MappingProxyType
 
 import cv2
 
-from streamapp.errors import Conflict, ModelMissing, NotFound, Overloaded, StreamappError, UsageError
+from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError, UsageError
 from streamapp.faces import Mode
-from streamapp.frame import Image
+from streamapp.models import Models
 from streamapp.pipeline.session import StreamSession
-from streamapp.results import DropReason, ImageResult
+from streamapp.results import DropReason
 from streamapp.settings import Settings
 from streamapp.sources.base import FrameNumbering, Source
 from streamapp.zoo.base import FaceScreener
@@ -39,13 +39,18 @@ def tune_process() -> None:
 
 
 class Runtime:
-    """Owns every stream of this process, in one TaskGroup."""
+    """Owns every stream of this process, in one TaskGroup, and the scheduler that runs their models."""
 
     def __init__(
-        self, settings: Settings, group: asyncio.TaskGroup, make_screener: Callable[[], FaceScreener] | None = None
+        self,
+        settings: Settings,
+        group: asyncio.TaskGroup,
+        models: Models,
+        make_screener: Callable[[], FaceScreener] | None = None,
     ) -> None:
         self.settings = settings
         self.started_at = time.time()
+        self.models = models
         self._group = group
         self._make_screener = make_screener or (lambda: open_screener(settings))
         self._streams: dict[str, StreamSession] = {}
@@ -58,9 +63,9 @@ class Runtime:
     async def start(
         cls, settings: Settings, make_screener: Callable[[], FaceScreener] | None = None
     ) -> AsyncIterator[Runtime]:
-        """Runs the app for the length of the block; closes every stream at its end."""
-        async with asyncio.TaskGroup() as group:
-            runtime = cls(settings, group, make_screener)
+        """Runs the app for the length of the block; closes every stream at its end. Raises ManifestInvalid."""
+        async with Models.start(settings) as models, asyncio.TaskGroup() as group:
+            runtime = cls(settings, group, models, make_screener)
             try:
                 yield runtime
             finally:
@@ -133,10 +138,6 @@ class Runtime:
         await _finish(session, task)
         self._closed_frames += session.frames
         self._closed_dropped += session.dropped
-
-    async def examine(self, rgb: Image, mode: Mode, *, client: str) -> ImageResult:  # noqa: ARG002 - the protocol's
-        """The faces of an RGB picture. Raises ModelMissing."""
-        raise ModelMissing(f"no model that finds faces in pictures is installed for mode {mode}")
 
     async def close(self) -> None:
         """Ends every stream, side by side."""

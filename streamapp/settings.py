@@ -115,6 +115,17 @@ class ScreenRuntime(StrEnum):
     MEDIAPIPE = "mediapipe"
 
 
+class Profile(StrEnum):
+    """Which variant serves each task: zoo/profiles.py."""
+
+    FULL = "full"
+    """Everything at full size; recognition by an ensemble of three."""
+    LIGHT = "light"
+    """What a laptop without a GPU runs."""
+    AUTO = "auto"
+    """By device and by what is installed."""
+
+
 class ModelSettings(_Section):
     dir: Path = Field(Path("models"), description="Where weights are kept.")
     mirror: str | None = Field(None, description="Folder or http(s) URL with model files by name, asked first.")
@@ -124,6 +135,29 @@ class ModelSettings(_Section):
     runtime: ScreenRuntime = Field(
         ScreenRuntime.LITERT, description="What runs the screening net: LiteRT, or MediaPipe's own face detector."
     )
+    profile: Profile = Field(
+        Profile.AUTO, description="Which variant serves each task; auto: by device and by what is installed."
+    )
+
+
+class DeviceChoice(StrEnum):
+    """Where the analysis models run."""
+
+    AUTO = "auto"
+    """On an NVIDIA GPU if there is one and the GPU build of the runtime is installed, else on the processor."""
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class SchedulerSettings(_Section):
+    device: DeviceChoice = Field(
+        DeviceChoice.AUTO,
+        description="Where the analysis models run; auto: on an NVIDIA GPU if there is one and streamapp[gpu] is used.",
+    )
+    lanes: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None, description="Models that run at once; unset: one on a GPU, else one per processor core."
+    )
+    queue_size: Annotated[int, Field(ge=1)] = Field(256, description="Jobs that may wait; then the least urgent goes.")
 
 
 class RecordingSettings(_Section):
@@ -155,6 +189,7 @@ class Settings(BaseSettings):
     sources: SourceSettings = SourceSettings()
     pipeline: PipelineSettings = PipelineSettings()
     models: ModelSettings = ModelSettings()
+    scheduler: SchedulerSettings = SchedulerSettings()
     recording: RecordingSettings = RecordingSettings()
     log: LogSettings = LogSettings()
 

@@ -15,11 +15,11 @@ from streamapp.faces import Detections
 from streamapp.frame import Image
 from streamapp.geometry import box_areas
 from streamapp.zoo import catalogue
-from streamapp.zoo.base import Face, infer
+from streamapp.zoo.base import Face, ModelSession, infer
 from streamapp.zoo.crops import letterbox
 from streamapp.zoo.manifest import load_manifest
 from streamapp.zoo.registry import Registry
-from streamapp.zoo.session import OrtSession, SessionOptions
+from streamapp.zoo.session import SessionOptions
 from tests.shared_data import shared_file
 from tests.weights import weights_of
 
@@ -37,7 +37,7 @@ FULL_SIZE = {
 
 
 @cache
-def session_of(name: str) -> OrtSession:
+def session_of(name: str) -> ModelSession:
     """Real weights, verified; skips the calling test, by name, where they are absent."""
     variant, path = weights_of(name)
     return catalogue.load(Registry(load_manifest(), path.parent), variant, SessionOptions())

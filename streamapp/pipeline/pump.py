@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from streamapp.faces import Mode, Track
+from streamapp.faces import Mode
 from streamapp.frame import Frame
 from streamapp.pipeline.mailbox import Mailbox
+from streamapp.pipeline.report import rounded_times, track_result
 from streamapp.pipeline.stages import Screened, ScreeningStage
-from streamapp.results import DropReason, FrameResult, TrackResult
+from streamapp.results import Analyses, DropReason, FrameResult
 from streamapp.sinks.base import Output
-
-BOX_DECIMALS = 1
-SCORE_DECIMALS = 3
 
 
 class FramePump:
@@ -62,29 +60,8 @@ class FramePump:
             width=frame.width,
             height=frame.height,
             mode=self._mode,
-            tracks=tuple(_track_result(track) for track in screened.tracks),
+            tracks=tuple(track_result(track, Analyses()) for track in screened.tracks),
             keyframe=None,
-            timing_ms=_rounded(timing_ms),
+            timing_ms=rounded_times(timing_ms),
             dropped={reason: count for reason, count in self._dropped.items() if count},
         )
-
-
-def _track_result(track: Track) -> TrackResult:
-    x1, y1, x2, y2 = (round(value, BOX_DECIMALS) for value in track.box)
-    return TrackResult(
-        id=track.id,
-        box=(x1, y1, x2, y2),
-        score=round(track.score, SCORE_DECIMALS),
-        landmarks=_rounded_points(track.landmarks),
-        keypoints=_rounded_points(track.keypoints),
-        detector=track.detector,
-        state=track.state,
-    )
-
-
-def _rounded_points(points: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
-    return None if points is None else tuple((round(x, BOX_DECIMALS), round(y, BOX_DECIMALS)) for x, y in points)
-
-
-def _rounded(timing_ms: Mapping[str, float]) -> dict[str, float]:
-    return {step: round(value, 3) for step, value in timing_ms.items()}

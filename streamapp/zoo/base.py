@@ -7,7 +7,7 @@ value per item. It holds no weights; a session does, and a session knows nothing
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -84,10 +84,11 @@ class ModelSpec:
     """Width and height of the input in pixels."""
     outputs: tuple[tuple[int | None, ...], ...]
     """Shape of each output that is used, without the batch; None where it does not matter."""
+    channels_last: bool = field(default=False, kw_only=True)
 
     def check_session(self, session: ModelSession) -> None:
         """Raises ModelInvalid if the weights are of another net than this spec is for."""
-        wanted = (1, 3, self.side, self.side)
+        wanted = (1, self.side, self.side, 3) if self.channels_last else (1, 3, self.side, self.side)
         if not session.input.takes(wanted):
             raise ModelInvalid(f"{self.variant}: input is {session.input.shape}, expected {wanted}")
         if len(session.outputs) < len(self.outputs):
@@ -123,7 +124,7 @@ class Model(Protocol[_ItemIn, _ValueOut]):
     def spec(self) -> ModelSpec: ...
 
     def preprocess(self, items: Sequence[_ItemIn]) -> Floats:
-        """float32 [N, 3, side, side]. Raises ModelInputInvalid."""
+        """float32 [N, 3, side, side], or with the channels last. Raises ModelInputInvalid."""
 
     def postprocess(self, outputs: Sequence[Floats], items: Sequence[_ItemIn]) -> Sequence[_ValueOut]:
         """One value per item. Raises ModelError if the outputs are not those of this net."""
@@ -199,9 +200,10 @@ class Crop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Letterboxed:
-    """A whole picture scaled to fit a square, the rest filled with grey. Owns its pixels: uint8 RGB [side, side, 3].
+    """A picture, or a part of one, scaled as a net wants it, with or without a border: mostly into a square. Owns its
+    pixels: uint8 RGB [height, width, 3].
 
-    A point of the square is `point * scale + (left, top)` of the picture's point."""
+    A point of it is `point * scale + (left, top)` of the picture's point."""
 
     pixels: Image
     scale: float
@@ -209,7 +211,7 @@ class Letterboxed:
     top: float
 
     def to_picture(self, points: Floats) -> Floats:
-        """Points of the square, [..., 2], in pixels of the picture."""
+        """Points of it, [..., 2], in pixels of the picture."""
         offset = np.array((self.left, self.top), np.float32)
         return np.asarray((points - offset) / np.float32(self.scale), np.float32)
 

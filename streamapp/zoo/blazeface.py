@@ -1,17 +1,21 @@
-"""BlazeFace's output as faces: anchors, decoding and the blending of overlapping boxes, as in MediaPipe's graph.
+"""BlazeFace, short and full range: the net of MediaPipe's face detector.
 
 Paper: Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019 (arXiv 1907.05047).
-Settings of the two nets: mediapipe/modules/face_detection. Pure functions on arrays; coordinates are in units of the
-net's square input, 0 to 1, unless said otherwise.
+Settings of the two nets, their anchors and the blending of overlapping boxes: mediapipe/modules/face_detection.
+Weights: Apache-2.0. Input: RGB letterboxed to the net's square, -1..1, channels last. Output: a raw score and 8 raw
+points for each anchor. Coordinates are in units of the net's square input, 0 to 1, unless said otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from streamapp.faces import Floats
+from streamapp.faces import Detections, Detector, Floats
+from streamapp.zoo.base import Letterboxed, ModelSpec, require_square
 
 _POINTS = 8
 """Points per face: two corners of the box, then 6 keypoints."""
@@ -25,6 +29,52 @@ _LAYERS: dict[int, Sequence[tuple[int, int]]] = {
 """Number of anchors > cells per side and anchors per cell of each layer."""
 
 
+def _spec(variant: str, side: int, anchors: int, *, points_first: bool = False) -> ModelSpec:
+    outputs = ((anchors, 1), (anchors, 2 * _POINTS))
+    return ModelSpec(variant, side, outputs[::-1] if points_first else outputs, channels_last=True)
+
+
+SPECS: Mapping[str, ModelSpec] = {
+    spec.variant: spec
+    for spec in (
+        _spec("blazeface-short-range", 128, 896),
+        _spec("blazeface-short-range-tasks", 128, 896),
+        _spec("blazeface-full-range-sparse", 192, 2304, points_first=True),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BlazeFace:
+    """Both ranges; the number of anchors tells them apart."""
+
+    spec: ModelSpec
+    min_score: float = 0.5
+
+    def preprocess(self, items: Sequence[Letterboxed]) -> Floats:
+        batch = np.empty((len(items), self.spec.side, self.spec.side, 3), np.float32)
+        for slot, item in zip(batch, items, strict=True):
+            require_square(item.pixels, self.spec.side, self.spec.variant)
+            np.multiply(item.pixels, np.float32(1 / 127.5), out=slot)
+        batch -= 1
+        return batch
+
+    def postprocess(self, outputs: Sequence[Floats], items: Sequence[Letterboxed]) -> list[Detections]:
+        """Faces in pixels of each original picture, best first, with keypoints."""
+        raw_scores, raw_points = sorted(self.spec.checked(outputs, len(items))[:2], key=lambda raw: raw.shape[2])
+        return [self._faces(raw_scores[i, :, 0], raw_points[i], item) for i, item in enumerate(items)]
+
+    def _faces(self, raw_scores: Floats, raw_points: Floats, item: Letterboxed) -> Detections:
+        hits = np.flatnonzero(raw_scores >= score_threshold(self.min_score))  # not a number is no hit
+        if not len(hits):
+            return Detections.none(Detector.MEDIAPIPE)
+        anchors = anchor_centres(len(raw_scores))[hits]
+        points, scores = blend(*decode(raw_points[hits], raw_scores[hits], anchors, self.spec.side))
+        points = item.to_picture(points * np.float32(self.spec.side))
+        return Detections(Detector.MEDIAPIPE, points[:, :2].reshape(-1, 4), scores, keypoints=points[:, 2:])
+
+
+@cache
 def anchor_centres(count: int) -> Floats:
     """float32 [count, 2]: x and y of each anchor, row by row. Raises KeyError for a count no such net has."""
     layers: list[Floats] = []

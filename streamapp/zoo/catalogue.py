@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from streamapp.errors import ModelInvalid
 from streamapp.findings import DeepfakeScore, Embedding, GenderAge, Liveness
-from streamapp.zoo import adaface, antispoof, arcface, deepfake, facenet, gender_age, mtcnn, yolo
-from streamapp.zoo.base import FaceModel, ModelSpec
+from streamapp.zoo import adaface, antispoof, arcface, blazeface, deepfake, facenet, gender_age, mtcnn, yolo
+from streamapp.zoo.base import FaceModel, ModelSession, ModelSpec
 from streamapp.zoo.mtcnn import Refiner
 from streamapp.zoo.registry import Registry
-from streamapp.zoo.session import OrtSession, SessionOptions, open_session
+from streamapp.zoo.session import SessionOptions, open_session
 from streamapp.zoo.spec import Task, Variant
 
 
-def detector(variant: str, *, min_score: float = 0.4) -> yolo.Yolo:
+def screener(variant: str, *, min_score: float = 0.5) -> blazeface.BlazeFace:
     """Raises ModelInvalid for a variant no model file knows; so do the others below."""
+    return blazeface.BlazeFace(_known(blazeface.SPECS.get(variant), variant), min_score)
+
+
+def detector(variant: str, *, min_score: float = 0.4) -> yolo.Yolo:
     return yolo.Yolo(_known(yolo.SPECS.get(variant), variant), min_score)
 
 
@@ -46,10 +50,12 @@ def deepfake_detector(variant: str) -> FaceModel[DeepfakeScore]:
 
 
 def spec_of(variant: Variant) -> ModelSpec | None:
-    """What a session of a variant must look like; None for what is no ONNX net."""
+    """What a session of a variant must look like; None for what is no net."""
     match variant.task:
-        case Task.SCREEN | Task.DEEPFAKE_LABELS:
+        case Task.DEEPFAKE_LABELS:
             return None
+        case Task.SCREEN:
+            return screener(variant.name).spec
         case Task.DETECT:
             return detector(variant.name).spec
         case Task.PROPOSE | Task.REFINE | Task.LANDMARK:
@@ -64,15 +70,21 @@ def spec_of(variant: Variant) -> ModelSpec | None:
             return deepfake_detector(variant.name).spec
 
 
-def load(registry: Registry, variant: Variant, options: SessionOptions) -> OrtSession:
+def load(registry: Registry, variant: Variant, options: SessionOptions) -> ModelSession:
     """A session of a variant, of the right form, and with the labels it is used by. Raises what `open_session` does."""
     spec = spec_of(variant)
     if spec is None:
-        raise ModelInvalid(f"{variant.name} is not run by ONNX Runtime")
+        raise ModelInvalid(f"{variant.name} is not a net that can be run")
     if variant.task is Task.DEEPFAKE and deepfake.needs_labels(spec):
         labels = registry.chosen(Task.DEEPFAKE_LABELS, None)
         deepfake.assert_labels(registry.verified(labels).read_bytes(), variant.name)
-    session = open_session(registry, variant, options)
+    session: ModelSession
+    if variant.task is Task.SCREEN:
+        from streamapp.zoo.litert_session import LiteRtSession  # another runtime may be in use for screening
+
+        session = LiteRtSession(variant.name, registry.verified(variant).read_bytes())
+    else:
+        session = open_session(registry, variant, options)
     try:
         spec.check_session(session)
     except ModelInvalid:

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
+from streamapp.settings import Profile
 from streamapp.zoo.manifest import Manifest
 from streamapp.zoo.session import Device
 from streamapp.zoo.spec import Task, Variant
-
-
-class Profile(StrEnum):
-    FULL = "full"
-    """Everything at full size; recognition by an ensemble of three."""
-    LIGHT = "light"
-    """What a laptop without a GPU runs."""
-    AUTO = "auto"
-    """By device and by what is installed."""
 
 
 @dataclass(frozen=True, slots=True)

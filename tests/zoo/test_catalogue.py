@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from streamapp.errors import ModelInvalid, ModelMissing
-from streamapp.zoo import adaface, antispoof, arcface, catalogue, deepfake, facenet, gender_age, mtcnn, yolo
+from streamapp.zoo import adaface, antispoof, arcface, blazeface, catalogue, deepfake, facenet, gender_age, mtcnn, yolo
 from streamapp.zoo.manifest import Manifest, load_manifest
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.session import SessionOptions
 from streamapp.zoo.spec import Digest, Task, Variant
 from tests.weights import weights_of
 
-ONNX = [v for v in load_manifest().variants if v.task not in (Task.SCREEN, Task.DEEPFAKE_LABELS)]
-FAMILIES = (adaface, antispoof, arcface, deepfake, facenet, gender_age, mtcnn, yolo)
+NETS = [v for v in load_manifest().variants if v.task is not Task.DEEPFAKE_LABELS]
+FAMILIES = (adaface, antispoof, arcface, blazeface, deepfake, facenet, gender_age, mtcnn, yolo)
 
 
-@pytest.mark.parametrize("variant", ONNX, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("variant", NETS, ids=lambda variant: variant.name)
 def test_every_variant_has_a_model_file(variant: Variant) -> None:
     spec = catalogue.spec_of(variant)
     assert spec is not None
@@ -28,7 +28,7 @@ def test_every_variant_has_a_model_file(variant: Variant) -> None:
 
 
 def test_every_model_file_serves_only_variants_of_the_manifest() -> None:
-    assert {name for family in FAMILIES for name in family.SPECS} == {variant.name for variant in ONNX}
+    assert {name for family in FAMILIES for name in family.SPECS} == {variant.name for variant in NETS}
 
 
 def test_an_unknown_variant_is_refused() -> None:

@@ -51,12 +51,16 @@ def test_nothing_is_said_when_all_is_well(screener: str) -> None:
 import sys, numpy
 from streamapp.zoo.{module} import {name}
 for _ in range(2):
-    screener = {name}("net", open(sys.argv[1], "rb").read(), min_score=0.5)
+    screener = {name}(sys.argv[2], open(sys.argv[1], "rb").read(), min_score=0.5)
     screener.screen(numpy.zeros((48, 64, 3), numpy.uint8), 0.0)
     screener.close()
 """
-    weights = str(weights_of(*SHORT_RANGE)[1])
+    variant, weights = weights_of(*SHORT_RANGE)
     done = subprocess.run(
-        [sys.executable, "-c", program, weights], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", program, str(weights), variant.name],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -186,11 +186,12 @@ import gc, sys
 from {opener.__module__} import {opener.__name__}
 class Owner: pass
 owner = Owner()
-owner.owner, owner.screener = owner, {opener.__name__}("net", open(sys.argv[1], "rb").read(), min_score=0.5)
+owner.owner, owner.screener = owner, {opener.__name__}(sys.argv[2], open(sys.argv[1], "rb").read(), min_score=0.5)
 del owner
 gc.collect()
 print("collected", flush=True)
 """
-    weights = str(weights_of(*SHORT_RANGE)[1])
-    done = subprocess.run([sys.executable, "-c", program, weights], capture_output=True, text=True, timeout=60)
+    variant, weights = weights_of(*SHORT_RANGE)
+    command = [sys.executable, "-c", program, str(weights), variant.name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.stdout == "collected\n"

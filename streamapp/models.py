@@ -1,0 +1,116 @@
+"""The models of this process: which there are, who runs them, and what they say of a picture."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from streamapp.errors import ModelMissing, Overloaded
+from streamapp.faces import Mode
+from streamapp.frame import Image
+from streamapp.pipeline.examiner import Asker, Examination, Examiner
+from streamapp.pipeline.report import image_result
+from streamapp.results import DropReason, ImageResult
+from streamapp.scheduler.api import Dropped, Failed, Priority
+from streamapp.scheduler.local import LocalScheduler
+from streamapp.scheduler.residency import AlwaysLoaded
+from streamapp.settings import DeviceChoice, Settings
+from streamapp.zoo import catalogue
+from streamapp.zoo.base import ModelSession
+from streamapp.zoo.lineup import Lineup, System
+from streamapp.zoo.registry import Registry
+from streamapp.zoo.session import Device, SessionOptions
+
+PICTURE_DEADLINE_S = 30.0
+"""A client that sent a picture waits no longer."""
+RETRY_AFTER_S = 2
+
+
+class Models:
+    """Used on the event loop's thread."""
+
+    def __init__(self, settings: Settings, registry: Registry, device: Device) -> None:
+        self.device = device
+        self.registry = registry
+        self._settings = settings
+        self.lineup = self._resolve()
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls, settings: Settings) -> AsyncIterator[Models]:
+        """Runs the models for the length of the block. Raises ManifestInvalid."""
+        models = cls(settings, Registry.from_settings(settings), _device(settings))
+        residency = AlwaysLoaded(models.load)
+        lanes = settings.scheduler.lanes or (1 if models.device is Device.CUDA else len(os.sched_getaffinity(0)))
+        async with LocalScheduler.start(residency, lanes=lanes, capacity=settings.scheduler.queue_size) as scheduler:
+            models.scheduler = scheduler
+            try:
+                yield models
+            finally:
+                await residency.close()
+
+    scheduler: LocalScheduler
+
+    @property
+    def examiner(self) -> Examiner:
+        return Examiner(self.scheduler, self.lineup)
+
+    async def require(self, mode: Mode) -> None:
+        """Raises ModelMissing, naming what is missing, unless the mode can be run. Looks again if something was
+        missing before: it may have been pulled since."""
+        try:
+            self.lineup.require(mode)
+        except ModelMissing:
+            self.lineup = await asyncio.to_thread(self._resolve)
+            self.lineup.require(mode)
+
+    async def examine(self, rgb: Image, mode: Mode, *, client: str) -> ImageResult:
+        """Everything a mode finds in an upright RGB picture.
+
+        Raises ModelMissing if a detector of the mode is not installed, ModelError if one failed, Overloaded if one had
+        no time or memory. An analysis that could not be made is named in `skipped`."""
+        await self.require(mode)
+        start_s = time.monotonic()
+        asker = Asker(client, Priority.IMAGE, start_s + PICTURE_DEADLINE_S, "asked for")
+        examiner = self.examiner
+        examination = await examiner.examine(rgb, mode, asker)
+        _raise_failed_detection(examination)
+        examination.timing_ms["total"] = (time.monotonic() - start_s) * 1e3
+        return image_result(examination, (rgb.shape[1], rgb.shape[0]), mode, examiner.lineup.variants)
+
+    def load(self, name: str) -> ModelSession:
+        """Loads a variant. Blocks. Raises what `catalogue.load` does."""
+        options = SessionOptions(device=self.device)
+        return catalogue.load(self.registry, self.registry.manifest.named(name), options)
+
+    def _resolve(self) -> Lineup:
+        settings = self._settings
+        return Lineup.of(
+            self.registry,
+            settings.models.profile,
+            self.device,
+            screener=settings.models.screener,
+            min_score=settings.pipeline.min_score,
+        )
+
+
+def _raise_failed_detection(examination: Examination) -> None:
+    """A picture in which nobody looked for faces must not look like one without."""
+    lost = {System(skipped.task) for skipped in examination.skipped if skipped.face is None}
+    if not any(system.is_detector for system in lost):
+        return
+    for outcome in examination.failures:
+        match outcome:
+            case Failed(error):
+                raise error
+            case Dropped(DropReason.CLOSED, detail):
+                raise Overloaded(detail, retry_after_s=RETRY_AFTER_S)
+            case Dropped(reason, detail):
+                raise Overloaded(f"the picture was not looked at ({reason}): {detail}", retry_after_s=RETRY_AFTER_S)
+
+
+def _device(settings: Settings) -> Device:
+    return Device.CUDA if settings.scheduler.device is DeviceChoice.CUDA else Device.CPU
