@@ -48,7 +48,7 @@ def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
     problems.install(app)
     app.include_router(webrtc_router(signalling, settings.webrtc))
     app.include_router(streams_router(runtime))
-    app.include_router(images_router(runtime, settings.server))
+    app.include_router(images_router(runtime.models, settings.server))
     app.include_router(health_router(runtime, signalling))
     app.router.default = Page(asset("web"))  # not mounted: then wrong methods on the API's paths would be its to answer
     if settings.server.allowed_origins:

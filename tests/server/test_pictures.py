@@ -55,7 +55,8 @@ def screen() -> Iterator[Screen]:
 
 
 def assert_same_face(screen: Screen, decoded: Image, original: Image) -> None:
-    assert (decoded.shape, decoded.dtype) == (original.shape, np.uint8)
+    assert decoded.shape == original.shape
+    assert decoded.dtype == np.uint8
     found, expected = screen(decoded), screen(original)
     assert (len(found), len(expected)) == (1, 1)
     assert pairwise_iou(found.boxes, expected.boxes)[0, 0] >= 0.9
@@ -210,7 +211,6 @@ def test_every_part_of_a_picture_is_invalid(name: str) -> None:
         png_of(1, 1)[:-20] + chunk(b"IEND"),
         png_of(1, 1, pixels=b"\0abc").replace(b"IDAT", b"IDOT"),
         resized_jpeg(saved(SMALL, "JPEG"), 0, 0),
-        resized_jpeg(saved(SMALL, "JPEG"), 3000, 2000),
         saved(SMALL, "JPEG").replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c"),
         webp_header(b"VP8X", 9, 9),
         webp_header(b"VP8L", 9, 9),

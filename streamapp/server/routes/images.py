@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -45,7 +45,7 @@ _SAYS = {
 _BOXES = "Boxes are in pixels of the picture turned upright. Of an animated picture the first one counts."
 
 
-class Examiner(Protocol):
+class PictureExaminer(Protocol):
     """What finds and analyses the faces of a picture."""
 
     async def examine(self, rgb: Image, mode: Mode, *, client: str) -> ImageResult:
@@ -54,7 +54,7 @@ class Examiner(Protocol):
         ...
 
 
-def images_router(examiner: Examiner, settings: ServerSettings) -> APIRouter:
+def images_router(examiner: PictureExaminer, settings: ServerSettings) -> APIRouter:
     """The routes. They decode in threads of their own, as many as there are cores, which end with the router."""
     router = APIRouter(tags=["images"])
     decoders = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="picture")
@@ -104,9 +104,7 @@ async def _upload(request: Request, max_bytes: int) -> bytes:
     """The one file of the form, whatever its name and declared type, kept in memory."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
         raise HTTPException(415, f"send {FORM_TYPE} with the picture as the file {FIELD}")
-    parser = MultiPartParser(
-        request.headers, request.stream(), max_files=1, max_fields=MAX_OTHER_FIELDS, max_part_size=MAX_OTHER_BYTES
-    )
+    parser = _FormParser(request)
     parser.spool_max_size = max_bytes  # no longer body comes this far: nothing is ever written to disk
     try:
         async with asyncio.timeout(RECEIPT_TIMEOUT_S):
@@ -124,6 +122,29 @@ async def _upload(request: Request, max_bytes: int) -> bytes:
         return await found[0].read()
     finally:
         await form.close()
+
+
+class _FormParser(MultiPartParser):
+    """Starlette's takes a form that was cut off for a whole one."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(
+            request.headers,
+            self._whole(request),
+            max_files=1,
+            max_fields=MAX_OTHER_FIELDS,
+            max_part_size=MAX_OTHER_BYTES,
+        )
+        self._ended = False
+
+    def on_end(self) -> None:
+        self._ended = True
+
+    async def _whole(self, request: Request) -> AsyncGenerator[bytes, None]:
+        async for chunk in request.stream():
+            yield chunk
+        if not self._ended:
+            raise MultiPartException("the form is cut off")
 
 
 @asynccontextmanager
