@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamapp.errors import PictureInvalid, PictureUnsupported
@@ -177,6 +177,7 @@ def test_beginnings_of_pictures_are_invalid(data: bytes) -> None:
         read_picture_file(data)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from((b"\xff\xd8\xff", picture_files._PNG_START, b"RIFF\4\0\0\0WEBPVP8X", b"")), st.binary(max_size=400)
 )

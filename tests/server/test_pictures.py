@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 import psutil
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamapp.errors import PictureInvalid, PictureTooLarge, PictureUnsupported
@@ -222,6 +222,7 @@ def test_what_is_broken_is_invalid(data: bytes) -> None:
         decode(data, MAX_PIXELS)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(WHOLE)), st.data())
 def test_damage_gives_a_picture_or_an_error_of_ours(name: str, draw: st.DataObject) -> None:
     data = bytearray(WHOLE[name])
