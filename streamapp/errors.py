@@ -181,6 +181,12 @@ class ModelSuspended(ModelError):
     code = "model_suspended"
 
 
+class DeviceLost(ModelError):
+    """The device whose memory models use does not answer any more, or was never there."""
+
+    code = "device_lost"
+
+
 class OverBudget(ModelError):
     """A model does not fit into the memory budget beside what must stay."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from streamapp.errors import ModelMissing, Overloaded
 from streamapp.faces import Mode
@@ -15,9 +15,11 @@ from streamapp.pipeline.examiner import Asker, Examination, Examiner
 from streamapp.pipeline.report import image_result
 from streamapp.results import DropReason, ImageResult
 from streamapp.scheduler.api import Dropped, Failed, Priority
+from streamapp.scheduler.costs import CostBook
+from streamapp.scheduler.device_memory import open_device_memory, resolve_device, runtime_version
 from streamapp.scheduler.local import LocalScheduler
-from streamapp.scheduler.residency import AlwaysLoaded
-from streamapp.settings import DeviceChoice, Settings
+from streamapp.scheduler.residency import ModelResidency
+from streamapp.settings import Settings
 from streamapp.zoo import catalogue
 from streamapp.zoo.base import ModelSession
 from streamapp.zoo.lineup import Lineup, System
@@ -41,18 +43,34 @@ class Models:
     @classmethod
     @asynccontextmanager
     async def start(cls, settings: Settings) -> AsyncIterator[Models]:
-        """Runs the models for the length of the block. Raises ManifestInvalid."""
-        models = cls(settings, Registry.from_settings(settings), _device(settings))
-        residency = AlwaysLoaded(models.load)
-        lanes = settings.scheduler.lanes or (1 if models.device is Device.CUDA else len(os.sched_getaffinity(0)))
-        async with LocalScheduler.start(residency, lanes=lanes, capacity=settings.scheduler.queue_size) as scheduler:
-            models.scheduler = scheduler
-            try:
-                yield models
-            finally:
-                await residency.close()
+        """Runs the models for the length of the block. Raises ManifestInvalid, ModelInvalid, DeviceLost."""
+        chosen = settings.scheduler
+        models = cls(settings, Registry.from_settings(settings), resolve_device(chosen.device, chosen.device_id))
+        lanes = chosen.lanes or (1 if models.device is Device.CUDA else len(os.sched_getaffinity(0)))
+        async with (
+            models._residency() as models.residency,
+            LocalScheduler.start(models.residency, lanes=lanes, capacity=chosen.queue_size) as models.scheduler,
+        ):
+            yield models
+
+    def _residency(self) -> AbstractAsyncContextManager[ModelResidency]:
+        """Raises ModelInvalid, DeviceLost."""
+        chosen = self._settings.scheduler
+        device = open_device_memory(self.device, chosen.device_id)
+        costs = CostBook.of_registry(
+            self.registry, device=device.name, load_overhead=device.load_overhead, runtime=runtime_version()
+        )
+        return ModelResidency.start(
+            device,
+            self.load,
+            costs,
+            budget_bytes=None if chosen.budget_mb is None else chosen.budget_mb * 1_000_000,
+            reserve_bytes=chosen.reserve_mb * 1_000_000,
+            keep_alive_s=chosen.keep_alive_s,
+        )
 
     scheduler: LocalScheduler
+    residency: ModelResidency
 
     @property
     def examiner(self) -> Examiner:
@@ -81,9 +99,9 @@ class Models:
         examination.timing_ms["total"] = (time.monotonic() - start_s) * 1e3
         return image_result(examination, (rgb.shape[1], rgb.shape[0]), mode, examiner.lineup.variants)
 
-    def load(self, name: str) -> ModelSession:
-        """Loads a variant. Blocks. Raises what `catalogue.load` does."""
-        options = SessionOptions(device=self.device)
+    def load(self, name: str, buckets: Sequence[int]) -> ModelSession:
+        """Loads a variant and warms it up. Blocks. Raises what `catalogue.load` does."""
+        options = SessionOptions(self.device, self._settings.scheduler.device_id, warm_up=buckets)
         return catalogue.load(self.registry, self.registry.manifest.named(name), options)
 
     def _resolve(self) -> Lineup:
@@ -110,7 +128,3 @@ def _raise_failed_detection(examination: Examination) -> None:
                 raise Overloaded(detail, retry_after_s=RETRY_AFTER_S)
             case Dropped(reason, detail):
                 raise Overloaded(f"the picture was not looked at ({reason}): {detail}", retry_after_s=RETRY_AFTER_S)
-
-
-def _device(settings: Settings) -> Device:
-    return Device.CUDA if settings.scheduler.device is DeviceChoice.CUDA else Device.CPU

@@ -94,6 +94,7 @@ class Runtime:
         description: str = "",
         added: bool = False,
         max_frames: int | None = None,
+        lossless: bool = False,
     ) -> StreamSession:
         """Starts a stream. Raises UsageError for a bad name, Conflict for a taken one, Overloaded at the limit."""
         if not _NAME.fullmatch(name):
@@ -109,9 +110,11 @@ class Runtime:
             mode=mode or self.settings.pipeline.mode,
             settings=self.settings,
             make_screener=self._make_screener,
+            models=self.models,
             description=description,
             added=added,
             max_frames=max_frames,
+            lossless=lossless,
         )
         self._streams[name] = session
         self._tasks[name] = self._group.create_task(self._run(session), name=f"stream:{name}")

@@ -154,8 +154,18 @@ class SchedulerSettings(_Section):
         DeviceChoice.AUTO,
         description="Where the analysis models run; auto: on an NVIDIA GPU if there is one and streamapp[gpu] is used.",
     )
-    lanes: Annotated[int, Field(ge=1, le=64)] | None = Field(
+    lanes: Annotated[int | None, Field(ge=1, le=64)] = Field(
         None, description="Models that run at once; unset: one on a GPU, else one per processor core."
+    )
+    device_id: Annotated[int, Field(ge=0)] = Field(0, description="Which GPU, as CUDA numbers them.")
+    budget_mb: Annotated[int | None, Field(ge=1)] = Field(
+        None, description="Memory the models may take, in MB of a million bytes; unset: all that others leave."
+    )
+    reserve_mb: Annotated[int, Field(ge=0)] = Field(
+        128, description="Part of the budget no model is given: room for what nobody announced."
+    )
+    keep_alive_s: Annotated[float, Field(gt=0)] = Field(
+        300.0, description="A model nobody has used for so long is unloaded."
     )
     queue_size: Annotated[int, Field(ge=1)] = Field(256, description="Jobs that may wait; then the least urgent goes.")
 

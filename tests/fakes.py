@@ -12,8 +12,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from streamapp.errors import ModelMissing
 from streamapp.faces import Detections, Detector, Floats, Mode
 from streamapp.frame import Frame, Image
+from streamapp.pipeline.examiner import Examiner
 from streamapp.results import DropReason, ImageResult
 from streamapp.sinks.base import Inbox, Output
 from streamapp.sinks.webrtc_track import PictureEncoder
@@ -194,6 +196,18 @@ class ScriptedSession:
 
     def close(self) -> None:
         pass
+
+
+class NoModels:
+    """What a stream sees of the models where none but the screener is installed."""
+
+    @property
+    def examiner(self) -> Examiner:
+        raise AssertionError("nothing may be examined in this mode")
+
+    async def require(self, mode: Mode) -> None:
+        if mode is not Mode.FAST:
+            raise ModelMissing(f"mode {mode} needs a model that is not installed")
 
 
 class ScriptedExaminer:

@@ -101,6 +101,11 @@ class FaceHistory:
             self._seen.add(0.0, " + ".join(sorted(taken.embeddings)), frame, at_s)
             self._missing = taken.missing
 
+    @property
+    def is_liveness_open(self) -> bool:
+        """Whether it was asked for and the answers so far do not decide it."""
+        return self._live.samples > 0 and self._liveness is LivenessState.UNDECIDED
+
     def analyses(self, now_s: float) -> Analyses:
         """As of `now_s`, in seconds of the stream."""
         known = Analyses()

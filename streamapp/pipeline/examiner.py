@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -59,6 +59,17 @@ class Examination:
     timing_ms: dict[str, float] = field(default_factory=dict)
 
 
+class Models(Protocol):
+    """The models of the process, as a stream sees them."""
+
+    @property
+    def examiner(self) -> Examiner:
+        """With what is installed now."""
+
+    async def require(self, mode: Mode) -> None:
+        """Raises ModelMissing unless the mode can be run."""
+
+
 class Examiner:
     """Used on the event loop's thread."""
 
@@ -90,8 +101,12 @@ class Examiner:
             chain = [task.result() for task in (screen, detect, cascade) if task is not None]
             examination.faces = merged([found for found in chain if found is not None])
         if mode in (Mode.PRECISION, Mode.FULL):
-            with _Timer(examination, "refine"):
-                await self._refine(rgb, asker, examination)
+            await self.refine_faces(rgb, asker, examination)
+
+    async def refine_faces(self, rgb: Image, asker: Asker, examination: Examination) -> None:
+        """Asks MTCNN about the faces that have no landmarks yet."""
+        with _Timer(examination, "refine"):
+            await self._refine(rgb, asker, examination)
 
     async def analyse(self, rgb: Image, asker: Asker, examination: Examination) -> None:
         """Asks every analysis model about every face, side by side."""
@@ -147,7 +162,6 @@ class Examiner:
         return _first(await self._ask(System.MTCNN, self.lineup.cascade, [item], asker, examination))
 
     async def _refine(self, rgb: Image, asker: Asker, examination: Examination) -> None:
-        """Asks MTCNN about the faces it has not seen by itself."""
         if self.lineup.refinement is None:
             return
         unseen = [index for index, face in enumerate(examination.faces) if face.landmarks is None]

@@ -31,11 +31,12 @@ class SeenFace:
 
 def merged(chain: Sequence[Detections]) -> list[SeenFace]:
     """One face for each group of overlapping boxes, of at most one box per detector. The box and the points are those
-    of the last detector in the chain that has them, as each is finer than the one before; the score is the best."""
+    of the last detector in the chain that has them, as each is finer than the one before; the score is the best. A
+    second box of a detector on a face that more have seen, and surer, is left out."""
     faces: list[SeenFace] = []
     for found in chain:
         faces = _joined(faces, found)
-    return faces
+    return _without_doubles(faces)
 
 
 def confirmed(face: SeenFace, finer: Detections) -> SeenFace:
@@ -52,6 +53,21 @@ def _joined(faces: list[SeenFace], found: Detections) -> list[SeenFace]:
     return [
         *(again.get(row, face) for row, face in enumerate(faces)),
         *(_first_seen(found, column) for column in range(len(found)) if column not in known),
+    ]
+
+
+def _without_doubles(faces: list[SeenFace]) -> list[SeenFace]:
+    if len(faces) < 2:
+        return faces
+    boxes = np.array([face.box for face in faces], np.float32)
+    overlaps = pairwise_iou(boxes, boxes) > MIN_OVERLAP
+    return [
+        face
+        for row, face in enumerate(faces)
+        if not any(
+            overlaps[row, other] and len(better.seen_by) > len(face.seen_by) and better.score > face.score
+            for other, better in enumerate(faces)
+        )
     ]
 
 

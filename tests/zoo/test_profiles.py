@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from streamapp.settings import Profile
 from streamapp.zoo.manifest import load_manifest
-from streamapp.zoo.profiles import Choice, Profile, candidates, choose, slots
+from streamapp.zoo.profiles import Choice, candidates, choose, slots
 from streamapp.zoo.session import Device
 from streamapp.zoo.spec import Task
 
