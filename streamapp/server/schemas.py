@@ -75,6 +75,16 @@ class StreamInfo(BaseModel):
 HEALTHY, UNHEALTHY = "healthy", "unhealthy"
 
 
+class Problem(BaseModel):
+    """Every error, as `application/problem+json` (RFC 9457)."""
+
+    type: str = Field(description="Always about:blank: `code` says more.")
+    title: str
+    status: int
+    code: str = Field(description="Stable, for programs.")
+    detail: str = Field(description="What is wrong and what to do, for people.")
+
+
 class ServiceHealth(BaseModel):
     """One model system."""
 
