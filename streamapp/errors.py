@@ -222,6 +222,27 @@ class OfferUnsupported(OfferInvalid):
     http_status = 422
 
 
+class PictureInvalid(UsageError):
+    """The bytes begin like a picture but are not a whole one."""
+
+    code = "picture_invalid"
+    http_status = 422
+
+
+class PictureUnsupported(UsageError):
+    """The bytes are not of a kind of picture that this app reads."""
+
+    code = "picture_unsupported"
+    http_status = 415
+
+
+class PictureTooLarge(UsageError):
+    """The picture has more pixels than the configured limit, or a side longer than can be handled."""
+
+    code = "picture_too_large"
+    http_status = 413
+
+
 class NotFound(UsageError):
     code = "not_found"
     http_status = 404

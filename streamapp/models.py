@@ -82,8 +82,13 @@ class Models:
         try:
             self.lineup.require(mode)
         except ModelMissing:
-            self.lineup = await asyncio.to_thread(self._resolve)
+            await asyncio.to_thread(self.look_again)
             self.lineup.require(mode)
+
+    def look_again(self) -> None:
+        """Takes in what was installed meanwhile, if anything is missing. Blocks for a moment; for any thread."""
+        if self.lineup.absent:
+            self.lineup = self._resolve()
 
     async def examine(self, rgb: Image, mode: Mode, *, client: str) -> ImageResult:
         """Everything a mode finds in an upright RGB picture.

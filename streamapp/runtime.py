@@ -57,6 +57,7 @@ class Runtime:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closed_frames = 0
         self._closed_dropped: Counter[DropReason] = Counter()
+        self._closed_keyframes: Counter[str] = Counter()
 
     @classmethod
     @asynccontextmanager
@@ -84,6 +85,12 @@ class Runtime:
     def dropped_total(self) -> Counter[DropReason]:
         """Pictures dropped since the start, streams that are gone included."""
         return sum((session.dropped for session in self._streams.values()), self._closed_dropped)
+
+    @property
+    def keyframes_total(self) -> Counter[str]:
+        """Frames escalated since the start, by reason, streams that are gone included."""
+        escalators = [session.escalator for session in self._streams.values() if session.escalator]
+        return sum((escalator.keyframes for escalator in escalators), self._closed_keyframes)
 
     def open_stream(
         self,
@@ -141,6 +148,8 @@ class Runtime:
         await _finish(session, task)
         self._closed_frames += session.frames
         self._closed_dropped += session.dropped
+        if session.escalator is not None:
+            self._closed_keyframes += session.escalator.keyframes
 
     async def close(self) -> None:
         """Ends every stream, side by side."""

@@ -44,6 +44,12 @@ class ServerSettings(_Section):
     )
     max_streams: Annotated[int, Field(ge=1)] = Field(16, description="Streams added with POST /streams, at most.")
     max_body_bytes: Annotated[int, Field(ge=1024)] = Field(10_000_000, description="Largest request body.")
+    max_image_pixels: Annotated[int, Field(ge=1, le=89_000_000)] = Field(
+        40_000_000, description="Pictures with more pixels are refused before they are decoded."
+    )
+    max_image_requests: Annotated[int, Field(ge=1)] = Field(
+        16, description="Pictures being received, decoded or analysed at once; further ones are refused with 503."
+    )
 
 
 class IceServer(_Section):

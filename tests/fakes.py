@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,13 @@ from streamapp.errors import ModelMissing
 from streamapp.faces import Detections, Detector, Floats, Mode
 from streamapp.frame import Frame, Image
 from streamapp.pipeline.examiner import Examiner
-from streamapp.results import DropReason
+from streamapp.results import DropReason, ImageResult
 from streamapp.sinks.base import Inbox, Output
 from streamapp.sinks.webrtc_track import PictureEncoder
 from streamapp.sources.base import EncodedPicture, FrameNumbering, Outlet
 from streamapp.zoo.base import Crop, Face, ModelSpec, TensorShape
 from tests.pictures import video_frame
+from tests.waiting import until
 from tests.webrtc_peers import numbered_picture
 
 Box = tuple[float, float, float, float]
@@ -241,3 +243,35 @@ class NoModels:
     async def require(self, mode: Mode) -> None:
         if mode is not Mode.FAST:
             raise ModelMissing(f"mode {mode} needs a model that is not installed")
+
+
+class ScriptedExaminer:
+    """A PictureExaminer that finds nothing, or raises. Remembers what it was asked. Insists on being given pictures
+    that nobody else keeps."""
+
+    def __init__(self, *, error: Exception | None = None, hold: asyncio.Event | None = None) -> None:
+        self.asked: list[tuple[Mode, tuple[int, ...], str]] = []
+        self.running = 0
+        self.cancelled = 0
+        self._error = error
+        self._hold = hold
+        """If given, each call waits for it."""
+
+    async def examine(self, rgb: Image, mode: Mode, *, client: str) -> ImageResult:
+        self.asked.append((mode, rgb.shape, client))
+        height, width = rgb.shape[:2]
+        picture = weakref.ref(rgb)
+        del rgb
+        await until(lambda: picture() is None)  # its memory is free while a slow model works
+        self.running += 1
+        try:
+            if self._hold is not None:
+                await self._hold.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+        if self._error is not None:
+            raise self._error
+        return ImageResult(width, height, mode, (), (), (), {"total": 1.0})
