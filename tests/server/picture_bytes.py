@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import PIL.Image
+from numpy.typing import NDArray
 from PIL import ImageCms
 
 from streamapp.frame import Image
@@ -74,10 +75,16 @@ def ycck(rgb: Image) -> bytes:
     return data[:transform] + b"\x02" + data[transform + 1 :]
 
 
+def _widened(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """16 bits of which the lower ones are anything but the upper ones."""
+    wide = pixels.astype(np.uint16)
+    return (wide << 8 | 255 - wide).astype(np.uint16)
+
+
 def sixteen_bit(rgb: Image, *, alpha: bool = False) -> bytes:
     """A PNG of 16 bits a channel, which Pillow does not write."""
     wide = np.concatenate((rgb, np.full((*rgb.shape[:2], 1), 255, np.uint8)), axis=2) if alpha else rgb
-    rows = (wide.astype(">u2") * 257).reshape(len(wide), -1)
+    rows = _widened(wide).astype(">u2").reshape(len(wide), -1)
     pixels = b"".join(b"\0" + row.tobytes() for row in rows)
     return png_of(rgb.shape[1], rgb.shape[0], depth=16, colour=6 if alpha else 2, pixels=pixels)
 
@@ -128,7 +135,7 @@ FORMS: dict[str, Callable[[Image], bytes]] = {
     "png-16": sixteen_bit,
     "png-16-alpha": lambda rgb: sixteen_bit(rgb, alpha=True),
     "png-grey": lambda rgb: saved(_grey(rgb), "PNG"),
-    "png-grey-16": lambda rgb: saved(PIL.Image.fromarray(np.asarray(_grey(rgb)).astype(np.uint16) * 257), "PNG"),
+    "png-grey-16": lambda rgb: saved(PIL.Image.fromarray(_widened(np.asarray(_grey(rgb)))), "PNG"),
     "png-grey-alpha": lambda rgb: saved(_rgba(rgb, 255).convert("LA"), "PNG"),
     "png-alpha": lambda rgb: saved(_rgba(rgb, 255), "PNG"),
     "png-alpha-half": lambda rgb: saved(_rgba(rgb, 150), "PNG"),
