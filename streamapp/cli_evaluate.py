@@ -31,7 +31,7 @@ evaluate_app.command("liveness")(cli_evaluate_faces.evaluate_liveness)
 evaluate_app.command("age-gender")(cli_evaluate_faces.evaluate_age_gender)
 evaluate_app.command("deepfake")(cli_evaluate_faces.evaluate_deepfake)
 
-_ENSEMBLE = ("mobilefacenet-insightface-y1=0.25", "arcface-mbf-w600k-int8=0.5", "mobilefacenet-foamliu=0.25")
+_ENSEMBLE = ("arcface-mbf-w600k-int8=0.8", "mobilefacenet-insightface-y1=0.2")
 _CALIBRATED = ("arcface-mbf-w600k-int8", "mobilefacenet-insightface-y1", "mobilefacenet-foamliu", "mobileface-v2")
 _CALIBRATION = "models/calibration.toml"
 _Members = Annotated[list[str] | None, typer.Option("--member", help="VARIANT=WEIGHT; may be given several times.")]

@@ -94,10 +94,10 @@ _AUTO_BY_DEVICE = {
         Slot(Task.DEEPFAKE, ("deepfake-vit-v2-int8", "deepfake-vit-v2-fp16"), optional=True),
     ),
 }
+# Weights as `streamapp evaluate weights` finds them on other people's faces; a third small net adds errors alone.
 _AUTO_SMALL_ENSEMBLE = (
-    Slot(Task.RECOGNISE, ("mobilefacenet-insightface-y1",), 0.25, optional=True),
-    Slot(Task.RECOGNISE, _SMALL_RECOGNISER, 0.5),
-    Slot(Task.RECOGNISE, ("mobilefacenet-foamliu",), 0.25, optional=True),
+    Slot(Task.RECOGNISE, _SMALL_RECOGNISER, 0.8),
+    Slot(Task.RECOGNISE, ("mobilefacenet-insightface-y1",), 0.2, optional=True),
 )
 
 IsInstalled = Callable[[Variant], bool]
