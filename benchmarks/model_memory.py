@@ -22,10 +22,11 @@ import psutil
 
 from benchmarks.models import GRAPHS, SHARED
 from benchmarks.report import progress
+from streamapp.zoo.buckets import BUCKETS
 from streamapp.zoo.catalogue import spec_of
 from streamapp.zoo.manifest import Manifest, load_manifest
 from streamapp.zoo.registry import Registry
-from streamapp.zoo.session import BUCKETS, SessionOptions, open_session, return_freed_memory
+from streamapp.zoo.session import SessionOptions, open_session, return_freed_memory
 from streamapp.zoo.spec import Digest, Task, Variant
 
 MANIFEST = Path(__file__).parent.parent / "models" / "manifest.toml"

@@ -27,12 +27,13 @@ from benchmarks.report import Figure, Options, Table, parser, progress, publish
 from streamapp.frame import Image
 from streamapp.zoo import catalogue
 from streamapp.zoo.alignment import template
-from streamapp.zoo.base import Face, Model, infer
+from streamapp.zoo.base import Face, Model, ModelSession, infer
 from streamapp.zoo.crops import letterbox
 from streamapp.zoo.manifest import Manifest, load_manifest
 from streamapp.zoo.mtcnn_cascade import Mtcnn
+from streamapp.zoo.ort_session import OrtSession
 from streamapp.zoo.registry import Registry
-from streamapp.zoo.session import OrtSession, SessionOptions, open_session
+from streamapp.zoo.session import SessionOptions, open_session
 from streamapp.zoo.spec import Digest, Task
 
 ROOT = Path(__file__).parent.parent
@@ -121,8 +122,9 @@ def full_size_stage(name: str, folder: Path) -> Stage | None:
             return stage_of(name, session, deepfake, lambda: deepfake.cut(rgb, face))
 
 
-def stage_of(name: str, session: OrtSession, model: Model[_Item, object], make: Callable[[], _Item]) -> Stage:
+def stage_of(name: str, session: ModelSession, model: Model[_Item, object], make: Callable[[], _Item]) -> Stage:
     batch = model.preprocess([make()])
+    assert isinstance(session, OrtSession)
     runtime = session._session
     assert runtime is not None
     return Stage(name, lambda: infer(session, model, [make()]), lambda: runtime.run(None, {session.input.name: batch}))

@@ -1,7 +1,8 @@
 """Another MTCNN, timed in an environment of its own. benchmarks/models.py runs it and sends it names of picture files.
 
     python -m venv benchmarks/.envs/peers
-    benchmarks/.envs/peers/bin/pip install torch numpy pillow opencv-contrib-python-headless tensorflow-cpu joblib lz4
+    benchmarks/.envs/peers/bin/pip install torch numpy pillow opencv-contrib-python-headless tensorflow-cpu
+    benchmarks/.envs/peers/bin/pip install joblib lz4 tqdm requests
     benchmarks/.envs/peers/bin/pip install --no-deps facenet-pytorch==2.6.0 mtcnn==1.0.0
 
 facenet-pytorch wants torchvision, of which there is not always a build, for one function: non-maximum suppression. It

@@ -184,7 +184,7 @@ class NumberedSource:
 class ScriptedSession:
     """A ModelSession that gives the same outputs for every item of every batch, and remembers its batches."""
 
-    providers = ("CPUExecutionProvider",)
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
 
     def __init__(self, variant: str, side: int, outputs: Sequence[Floats]) -> None:
         self.variant = variant

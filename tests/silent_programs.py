@@ -1,8 +1,9 @@
-"""Programs for the room without a network: `python -m tests.silent_programs screen | serve | talk`."""
+"""Programs for the room without a network: `python -m tests.silent_programs screen | infer | serve | talk`."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -15,7 +16,8 @@ import numpy as np
 
 from streamapp.assets import asset
 from streamapp.settings import load_settings
-from streamapp.zoo.registry import open_screener
+from streamapp.zoo.registry import Registry, open_screener
+from streamapp.zoo.session import Backend, SessionOptions, open_session
 
 _TIMEOUT_S = 30
 
@@ -31,6 +33,17 @@ def screen() -> None:
                 faces += len(screener.screen(rgb, index / 30))
     screener.close()
     print(json.dumps({"variant": screener.variant, "faces": faces}))
+
+
+def infer() -> None:
+    """Opens a small net under the library whose name is in STREAMAPP_TEST_BACKEND and runs it. Prints what ran it."""
+    settings = load_settings()
+    registry = Registry.from_settings(settings)
+    options = SessionOptions(backend=Backend(os.environ["STREAMAPP_TEST_BACKEND"]), warm_up=(1, 8))
+    session = open_session(registry, registry.manifest.named("mtcnn-rnet"), options)
+    session.run(np.zeros((3, 3, 24, 24), np.float32))
+    print(json.dumps(session.providers))
+    session.close()
 
 
 def serve() -> None:
@@ -61,4 +74,4 @@ def talk() -> None:
 
 
 if __name__ == "__main__":
-    {"screen": screen, "serve": serve, "talk": talk}[sys.argv[1]]()
+    {"screen": screen, "infer": infer, "serve": serve, "talk": talk}[sys.argv[1]]()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from streamapp.settings import ScreenRuntime
+from streamapp.zoo.session import Backend
 from tests.silence import SilentRun, reason_not_permitted, run_in_silence
 from tests.weights import SHORT_RANGE, weights_of
 
@@ -64,6 +66,19 @@ def test_the_screener_is_silent(runtime: ScreenRuntime, models: Path) -> None:
     )  # fmt: skip
     assert_silent(run)
     assert json.loads(run.stdout)["faces"] > 0
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("backend", Backend)
+def test_running_a_net_is_silent(backend: Backend) -> None:
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed (pip install 'streamapp[{backend}]')")
+    models = weights_of("mtcnn-rnet")[1].parent
+    run = run_python(
+        "-m", "tests.silent_programs", "infer", STREAMAPP_MODELS__DIR=str(models), STREAMAPP_TEST_BACKEND=backend
+    )
+    assert_silent(run)
+    assert json.loads(run.stdout)
 
 
 @pytest.mark.weights

@@ -33,6 +33,7 @@ SPECS: Mapping[str, RecogniserSpec] = {
         recogniser("arcface-mbf-w600k-int8", 112, 512, _PACKING),
         recogniser("mobilefacenet-insightface-y1", 112, 128, _RAW),
         recogniser("mobilefacenet-foamliu", 112, 128, _IMAGENET),
+        recogniser("mobilefacenet-foamliu-int8", 112, 128, _IMAGENET),
         recogniser("mobileface-v2", 112, 256, _RAW),
     )
 }

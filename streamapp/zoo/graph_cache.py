@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,7 @@ class GraphCache:
     @contextmanager
     def new(self, key: str) -> Iterator[Path | None]:
         """Where a graph is to be written; it is kept when the block ends well. None if the folder cannot be used."""
-        path = self._folder / f".{key}-{os.getpid()}.part"
+        path = self._folder / f".{key}-{os.getpid()}-{threading.get_ident()}.part"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError:

@@ -7,6 +7,7 @@ Paper: Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascad
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from streamapp.faces import Floats
 from streamapp.frame import Image
-from streamapp.zoo.base import Crop, ModelSpec
+from streamapp.zoo.base import ModelSpec, require_square
 from streamapp.zoo.crops import Packing
 
 PACKING = Packing(mean=127.5, scale=128.0)
@@ -48,8 +49,8 @@ class Windows:
 
     def moved(self) -> Floats:
         """The boxes as the net corrects them."""
-        sides = np.tile(self.boxes[:, 2:] - self.boxes[:, :2], 2)
-        return np.asarray(self.boxes + self.regressions * sides, np.float32)
+        sides = self.boxes[:, 2:] - self.boxes[:, :2]
+        return np.asarray(self.boxes + self.regressions * np.concatenate([sides, sides], axis=1), np.float32)
 
     @classmethod
     def joined(cls, parts: Sequence[Windows]) -> Windows:
@@ -60,13 +61,19 @@ class Windows:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Refined:
-    """What the later nets say of one window: the score, the correction and, from the third, the 5 points as fractions
-    of the window, float32 [5, 2]."""
+class Judged:
+    """What the later nets say of windows: scores [N], corrections [N, 4] and, from the third, the 5 points as fractions
+    of the window, float32 [N, 5, 2], else none."""
 
-    score: float
-    regression: Floats
-    points: Floats | None
+    scores: Floats
+    regressions: Floats
+    points: Floats
+
+    @classmethod
+    def joined(cls, parts: Sequence[Judged]) -> Judged:
+        empty = cls(np.zeros(0, np.float32), np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32))
+        columns = zip(*((part.scores, part.regressions, part.points) for part in (empty, *parts)), strict=True)
+        return cls(*(np.concatenate(column) for column in columns))
 
 
 def proposals(variant: str, score_map: Floats, regression_map: Floats, scale: float, min_score: float) -> Windows:
@@ -86,39 +93,65 @@ def proposals(variant: str, score_map: Floats, regression_map: Floats, scale: fl
     return Windows(boxes.astype(np.float32), scores.astype(np.float32), regression_map[:, rows, columns].T)
 
 
+class View:
+    """A part of a picture, halved over and over, for cutting windows that are large in it.
+
+    A net sees a window at 24 or 48 pixels. Sampled at two neighbours each way from the size that is less than twice
+    that, it looks as if its pixels had been averaged, which is what the nets were trained with. Not every pixel of a
+    large face need be touched: 16 for each that is wanted will do."""
+
+    def __init__(self, rgb: Image, squares: Floats, side: int) -> None:
+        """Of what squares [N, 4], N > 0, scaled to `side`, need of an RGB picture."""
+        sides = squares[:, 2] - squares[:, 0]
+        least, most = (max(0, int(math.log2(extreme / side))) for extreme in (sides.min(), sides.max()))
+        edge = 2 << most  # neighbours of the outermost pixels, however small the picture becomes
+        height, width = rgb.shape[:2]
+        self._left, self._top = (max(0, int(corner) - edge) for corner in squares[:, :2].min(axis=0))
+        right, bottom = (int(corner) + edge for corner in squares[:, 2:].max(axis=0))
+        part = rgb[self._top : min(bottom, height), self._left : min(right, width)]
+        self._shape = part.shape[:2]
+        self._first = max(0, least - 2)
+        """Halvings of the largest size that is kept."""
+        self._sizes = [_shrunk(part, self._first, cv2.INTER_NEAREST_EXACT) if self._first else part]
+        for _ in range(self._first, most):
+            self._sizes.append(_shrunk(self._sizes[-1], 1, cv2.INTER_LINEAR))
+
+    def cut(self, squares: Floats, side: int) -> Image:
+        """Windows, uint8 [N, side, side, 3]; black beside the picture."""
+        windows = np.empty((len(squares), side, side, 3), np.uint8)
+        shrink = (squares[:, 2] - squares[:, 0]).astype(np.float64) / side
+        steps = np.clip(np.log2(shrink) - self._first, 0, len(self._sizes) - 1).astype(np.intp)
+        height, width = self._shape
+        scales = np.array([(size.shape[1] / width, size.shape[0] / height) for size in self._sizes])[steps]
+        corners = squares[:, :2] - (self._left, self._top)
+        transforms = np.zeros((len(squares), 2, 3))
+        transforms[:, 0, 0], transforms[:, 1, 1] = (shrink[:, None] * scales).T
+        transforms[:, :, 2] = (corners + shrink[:, None] / 2) * scales - 0.5
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        for window, step, transform in zip(windows, steps, transforms, strict=True):
+            cv2.warpAffine(self._sizes[step], transform, (side, side), dst=window, flags=flags)
+        return windows
+
+
+def _shrunk(picture: Image, halvings: int, interpolation: int) -> Image:
+    """Of at least one pixel each way."""
+    height, width = (-(-length >> halvings) for length in picture.shape[:2])
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=interpolation), np.uint8)
+
+
 @dataclass(frozen=True, slots=True)
 class Refiner:
-    """The second and the third net; the number of outputs tells them apart."""
+    """The second and the third net, on windows cut to their size; the number of outputs tells them apart."""
 
     spec: ModelSpec
 
-    def cut(self, rgb: Image, box: Floats) -> Crop:
-        """A window, scaled; black beside the picture."""
-        side = self.spec.side
-        x1, y1, x2, y2 = (int(edge) for edge in box)
-        height, width = rgb.shape[:2]
-        if x1 < 0 or y1 < 0 or x2 > width or y2 > height:
-            window = np.zeros((y2 - y1, x2 - x1, 3), np.uint8)
-            left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
-            if left < right and top < bottom:
-                window[top - y1 : bottom - y1, left - x1 : right - x1] = rgb[top:bottom, left:right]
-        else:
-            window = rgb[y1:y2, x1:x2]
-        # Not every pixel of a large face need be touched: 4 for each that is wanted, 16 where points hang on it.
-        gives_points = len(self.spec.outputs) == 3
-        enough = (4 if gives_points else 2) * side
-        if len(window) > enough:
-            window = np.asarray(cv2.resize(window, (enough, enough), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
-        averaging = cv2.INTER_AREA if gives_points and len(window) > side else cv2.INTER_LINEAR
-        return Crop(np.asarray(cv2.resize(window, (side, side), interpolation=averaging), np.uint8))
+    def preprocess(self, windows: Image) -> Floats:
+        """float32 [N, 3, side, side] from uint8 [N, side, side, 3]. Raises ModelInputInvalid for another size."""
+        for window in windows[:1]:
+            require_square(window, self.spec.side, self.spec.variant)
+        return PACKING.pack_pixels(list(windows), self.spec.side)
 
-    def preprocess(self, items: Sequence[Crop]) -> Floats:
-        return PACKING.pack(items, self.spec.side, self.spec.variant)
-
-    def postprocess(self, outputs: Sequence[Floats], items: Sequence[Crop]) -> list[Refined]:
-        probabilities, regressions, *rest = self.spec.checked(outputs, len(items))[: len(self.spec.outputs)]
-        points = rest[0].reshape(-1, 2, 5).transpose(0, 2, 1) if rest else None
-        return [
-            Refined(float(pair[1]), regressions[i], None if points is None else points[i])
-            for i, pair in enumerate(probabilities)
-        ]
+    def postprocess(self, outputs: Sequence[Floats], count: int) -> Judged:
+        probabilities, regressions, *rest = self.spec.checked(outputs, count)[: len(self.spec.outputs)]
+        points = rest[0].reshape(-1, 2, 5).transpose(0, 2, 1) if rest else np.zeros((0, 5, 2), np.float32)
+        return Judged(probabilities[:, 1], regressions, points)

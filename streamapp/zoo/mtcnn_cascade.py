@@ -8,7 +8,7 @@ with the faces, that of `detect` with the picture.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -20,8 +20,8 @@ from streamapp.errors import ModelInputInvalid
 from streamapp.faces import Detections, Detector, Floats
 from streamapp.frame import Image
 from streamapp.geometry import box_areas
-from streamapp.zoo.base import ModelSession, infer
-from streamapp.zoo.mtcnn import CELL, SPECS, Refined, Refiner, Windows, proposals
+from streamapp.zoo.base import ModelSession
+from streamapp.zoo.mtcnn import CELL, SPECS, Judged, Refiner, View, Windows, proposals
 
 _SHRINK = 0.709
 """Each level of the pyramid has about half the area of the one before."""
@@ -87,18 +87,20 @@ class Mtcnn:
     def _judge(self, rgb: Image, boxes: Floats, session: ModelSession, min_score: float) -> tuple[Windows, Floats]:
         """The squared boxes that a net takes for faces, and their points [N, 5, 2], none from the second net."""
         net = Refiner(SPECS[session.variant])
+        side = net.spec.side
         squares = squared(boxes, rgb.shape[1], rgb.shape[0])
+        if not len(squares):
+            return Windows.joined([]), np.zeros((0, 5, 2), np.float32)
+        view = View(rgb, squares, side)
 
-        def judge(part: Floats) -> Sequence[Refined]:
-            return infer(session, net, [net.cut(rgb, square) for square in part])
+        def judge(part: Floats) -> Judged:
+            return net.postprocess(session.run(net.preprocess(view.cut(part, side))), len(part))
 
         parts = [squares[at : at + _PART] for at in range(0, len(squares), _PART)]
-        answers = [answer for part in self.run_parts(judge, parts) for answer in part]
-        kept = [i for i, answer in enumerate(answers) if answer.score >= min_score]  # not a number is no face
-        scores = np.array([answers[i].score for i in kept], np.float32)
-        regressions = np.array([answers[i].regression for i in kept], np.float32).reshape(-1, 4)
-        points = np.array([answers[i].points for i in kept if answers[i].points is not None], np.float32)
-        return Windows(squares[kept], scores, regressions), points.reshape(-1, 5, 2)
+        judged = Judged.joined(list(self.run_parts(judge, parts)))
+        kept = judged.scores >= min_score  # not a number is no face
+        points = judged.points[kept] if len(judged.points) else judged.points
+        return Windows(squares[kept], judged.scores[kept], judged.regressions[kept]), points
 
 
 def pyramid(rgb: Image, min_face_px: float) -> list[Level]:

@@ -41,7 +41,9 @@ SPECS: Mapping[str, ModelSpec] = {
         _end_to_end("yolov10n-face-480", 480),
         _raw_heads("yolov8n-face", 640),
         _raw_heads("yolov8-lite-t-face", 640),
+        _raw_heads("yolov8-lite-t-face-int8", 640),
         _end_to_end("yolov8-lite-t-face-nms-free", 640),
+        _end_to_end("yolov8-lite-t-face-nms-free-int8", 640),
     )
 }
 

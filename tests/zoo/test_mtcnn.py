@@ -6,14 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from streamapp.errors import ModelError, ModelInputInvalid
+from streamapp.frame import Image
 from streamapp.zoo import catalogue
-from streamapp.zoo.base import Crop, infer
 from streamapp.zoo.manifest import load_manifest
-from streamapp.zoo.mtcnn import SPECS, Refiner, proposals
+from streamapp.zoo.mtcnn import SPECS, Refiner, View, proposals
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.session import SessionOptions
 from tests.fakes import ScriptedSession
@@ -42,27 +43,43 @@ def test_a_logit_counts_as_its_probability() -> None:
 def test_points_come_as_x_and_y() -> None:
     outputs = [np.array((0.1, 0.9)), np.zeros(4), np.array((1, 2, 3, 4, 5, 10, 20, 30, 40, 50))]
     session = ScriptedSession("mtcnn-onet", 48, [output.astype(np.float32) for output in outputs])
-    (answer,) = infer(session, ONET, [Crop(np.zeros((48, 48, 3), np.uint8))])
-    assert answer.score == pytest.approx(0.9)
-    assert answer.points is not None
-    assert answer.points.tolist() == [[1, 10], [2, 20], [3, 30], [4, 40], [5, 50]]
+    judged = ONET.postprocess(session.run(ONET.preprocess(np.zeros((2, 48, 48, 3), np.uint8))), 2)
+    assert judged.scores.tolist() == pytest.approx([0.9, 0.9])
+    assert judged.points[1].tolist() == [[1, 10], [2, 20], [3, 30], [4, 40], [5, 50]]
+
+
+def cut(rgb: Image, *squares: tuple[int, int, int, int], side: int = 48) -> Image:
+    boxes = np.array(squares, np.float32)
+    return View(rgb, boxes, side).cut(boxes, side)
 
 
 def test_windows_beside_the_picture_are_black_there() -> None:
     white = np.full((50, 50, 3), 255, np.uint8)
-    crop = ONET.cut(white, np.array((-24, 0, 24, 48), np.float32))
-    assert crop.pixels[:, :23].max() == 0
-    assert crop.pixels[:, 25:].min() == 255
-    assert ONET.cut(white, np.array((60, 60, 70, 70), np.float32)).pixels.max() == 0
+    (window,) = cut(white, (-24, 0, 24, 48))
+    assert window[:, :23].max() == 0
+    assert window[:, 25:].min() == 255
+
+
+@pytest.mark.parametrize("length", [30, 48, 90, 200, 777])
+def test_a_window_of_any_size_looks_as_if_its_pixels_were_averaged(length: int) -> None:
+    rng = np.random.default_rng(0)
+    smooth = cv2.resize(rng.integers(0, 256, (12, 12, 3), np.uint8), (800, 790), interpolation=cv2.INTER_CUBIC)
+    picture = np.asarray(smooth, np.uint8)
+    square = (7, 5, 7 + length, 5 + length)
+    window = picture[5 : 5 + length, 7 : 7 + length]
+    averaging = cv2.INTER_AREA if length > 48 else cv2.INTER_LINEAR
+    expected = cv2.resize(window, (48, 48), interpolation=averaging).astype(int)
+    alone, among = cut(picture, square)[0], cut(picture, (600, 600, 640, 640), square, (0, 0, 790, 790))[1]
+    for found in (alone, among):
+        assert np.abs(found.astype(int) - expected).mean() < 2
+    assert np.abs(alone.astype(int) - expected)[2:-2, 2:-2].max() < 16
 
 
 def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(ModelInputInvalid):
-        ONET.preprocess([Crop(np.zeros((24, 24, 3), np.uint8))])
+        ONET.preprocess(np.zeros((1, 24, 24, 3), np.uint8))
     with pytest.raises(ModelError):
-        ONET.postprocess(
-            [np.zeros((1, 2), np.float32), np.zeros((1, 4), np.float32)], [Crop(np.zeros((48, 48, 3), np.uint8))]
-        )
+        ONET.postprocess([np.zeros((1, 2), np.float32), np.zeros((1, 4), np.float32)], 1)
 
 
 @pytest.fixture(scope="module")

@@ -1,27 +1,36 @@
-"""Sessions load only verified weights, say what really runs them, and give every batch size the same answers."""
+"""Only verified weights are opened, whichever library runs them, and a device that was not to be had is told of."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import logging
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from streamapp.errors import ModelError, ModelInputInvalid, ModelInvalid, ModelMissing, RuntimeMissing
-from streamapp.zoo import session as session_module
+from streamapp.errors import ModelError, ModelInvalid, ModelMissing, RuntimeMissing
+from streamapp.zoo import openvino_session, ort_session
 from streamapp.zoo.manifest import Manifest, load_manifest
 from streamapp.zoo.registry import Registry
-from streamapp.zoo.session import Device, OrtSession, SessionOptions, open_session, provider_options
+from streamapp.zoo.session import Backend, Device, SessionOptions, lost_device, open_session
 from streamapp.zoo.spec import Digest, Variant
+from tests.fakes import ScriptedSession
 from tests.weights import weights_of
 
-pytestmark = pytest.mark.weights
-HAS_GPU = Path("/proc/driver/nvidia/version").exists()
+HAS_OPENVINO = importlib.util.find_spec("openvino") is not None
 BATCH = np.random.default_rng(0).standard_normal((11, 3, 24, 24)).astype(np.float32)
+
+
+@pytest.fixture(params=Backend)
+def options(request: pytest.FixtureRequest) -> SessionOptions:
+    """Each library in turn; one that is not installed is skipped by name."""
+    if request.param is Backend.OPENVINO and not HAS_OPENVINO:
+        pytest.skip("openvino is not installed (pip install 'streamapp[openvino]')")
+    return SessionOptions(backend=request.param)
 
 
 @pytest.fixture
@@ -37,131 +46,121 @@ def rnet(registry: Registry) -> Variant:
     return registry.manifest.named("mtcnn-rnet")
 
 
-@pytest.fixture
-def opened(registry: Registry, rnet: Variant) -> Iterator[OrtSession]:
-    session = open_session(registry, rnet, SessionOptions())
-    yield session
+@pytest.mark.weights
+def test_a_batch_of_any_length_gives_what_its_items_give_alone(
+    registry: Registry, rnet: Variant, options: SessionOptions
+) -> None:
+    session = open_session(registry, rnet, options)
+    alone = [np.concatenate(column) for column in zip(*(session.run(BATCH[i : i + 1]) for i in range(11)), strict=True)]
+    for size in (1, 2, 3, 8, 9, 11):
+        for together, single in zip(session.run(BATCH[:size]), alone, strict=True):
+            assert together.shape == single[:size].shape
+            assert np.abs(together - single[:size]).max() < 1e-5
     session.close()
 
 
-def test_a_batch_of_any_length_gives_what_its_items_give_alone(opened: OrtSession) -> None:
-    alone = [np.concatenate(column) for column in zip(*(opened.run(BATCH[i : i + 1]) for i in range(11)), strict=True)]
-    for size in (1, 2, 3, 8, 9, 11):
-        for together, single in zip(opened.run(BATCH[:size]), alone, strict=True):
-            assert together.shape == single[:size].shape
-            assert np.abs(together - single[:size]).max() < 1e-5
-
-
-def test_filled_up_batches_give_the_same(opened: OrtSession) -> None:
-    filling = OrtSession(opened.variant, opened._session, pad=True)
-    for size in (1, 3, 5, 11):
-        for filled, plain in zip(filling.run(BATCH[:size]), opened.run(BATCH[:size]), strict=True):
-            assert filled.shape == plain.shape
-            assert np.abs(filled - plain).max() < 1e-5
-
-
-def test_a_net_for_one_picture_takes_several_one_by_one() -> None:
+@pytest.mark.weights
+def test_a_net_for_one_picture_takes_several_one_by_one(options: SessionOptions) -> None:
     variant, path = weights_of("genderage-v1")
-    session = open_session(Registry(load_manifest(), path.parent), variant, SessionOptions(warm_up=(1, 2, 4, 8)))
+    session = open_session(Registry(load_manifest(), path.parent), variant, replace(options, warm_up=(1, 2, 4, 8)))
     batch = np.random.default_rng(0).uniform(0, 255, (3, 3, 112, 112)).astype(np.float32)
     assert session.input.shape[0] == 1
     assert session.run(batch)[0].shape == (3, 202)
     session.close()
 
 
-@pytest.mark.parametrize("shape", [(0, 3, 24, 24), (1, 3, 24, 23), (3, 24, 24), (1, 1, 24, 24)])
-def test_batches_of_the_wrong_shape_are_refused(opened: OrtSession, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ModelInputInvalid, match="mtcnn-rnet takes"):
-        opened.run(np.zeros(shape, np.float32))
+@pytest.mark.weights
+def test_a_session_says_what_it_takes_and_gives(registry: Registry, rnet: Variant, options: SessionOptions) -> None:
+    session = open_session(registry, rnet, options)
+    assert session.variant == "mtcnn-rnet"
+    assert session.input.shape == (None, 3, 24, 24)
+    assert [output.shape for output in session.outputs] == [(None, 2), (None, 4)]
+    assert session.providers == (
+        {Backend.ONNXRUNTIME: "CPUExecutionProvider", Backend.OPENVINO: "OpenVINO CPU"}[options.backend],
+    )
+    session.close()
 
 
-def test_the_session_says_what_runs_it(opened: OrtSession) -> None:
-    assert opened.providers == ("CPUExecutionProvider",)
-    assert [output.shape for output in opened.outputs] == [(None, 2), (None, 4)]
-
-
-def test_a_closed_session_refuses(opened: OrtSession) -> None:
-    opened.close()
-    opened.close()
+@pytest.mark.weights
+def test_a_closed_session_refuses(registry: Registry, rnet: Variant, options: SessionOptions) -> None:
+    session = open_session(registry, rnet, options)
+    session.close()
+    session.close()
     with pytest.raises(ModelError, match="closed"):
-        opened.run(BATCH)
+        session.run(BATCH)
 
 
-def test_a_changed_file_is_never_loaded(registry: Registry, rnet: Variant) -> None:
+@pytest.mark.weights
+def test_a_changed_file_is_never_loaded(registry: Registry, rnet: Variant, options: SessionOptions) -> None:
     path = registry.folder / rnet.file
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
     path.unlink()
     path.write_bytes(content)
     with pytest.raises(ModelInvalid, match="sha256"):
-        open_session(registry, rnet, SessionOptions())
+        open_session(registry, rnet, options)
 
 
-def test_a_missing_file_says_how_to_get_it(registry: Registry) -> None:
+def test_a_missing_file_says_how_to_get_it(tmp_path: Path, options: SessionOptions) -> None:
+    registry = Registry(load_manifest(), tmp_path)
     with pytest.raises(ModelMissing, match="models pull mtcnn-onet"):
-        open_session(registry, registry.manifest.named("mtcnn-onet"), SessionOptions())
+        open_session(registry, registry.manifest.named("mtcnn-onet"), options)
 
 
-def test_a_file_that_is_no_model_is_refused_even_if_it_is_the_expected_one(registry: Registry, rnet: Variant) -> None:
-    path = registry.folder / "page.onnx"
-    path.write_text("<html></html>")
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"<html></html>", "not an ONNX file"), (b"\x3a\x02\x0a\x00", "cannot be loaded")]
+)
+def test_a_file_that_is_no_model_is_refused_even_if_it_is_the_expected_one(
+    tmp_path: Path, options: SessionOptions, content: bytes, told: str
+) -> None:
+    path = tmp_path / "page.onnx"
+    path.write_bytes(content)
     digest = Digest.of_file(path)
+    rnet = load_manifest().named("mtcnn-rnet")
     page = replace(rnet, file=path.name, sha256=digest.sha256, size_bytes=digest.size_bytes)
-    with pytest.raises(ModelInvalid, match="not an ONNX file"):
-        open_session(Registry(Manifest((page,)), registry.folder), page, SessionOptions())
+    with pytest.raises(ModelInvalid, match=told):
+        open_session(Registry(Manifest((page,)), tmp_path), page, options)
 
 
-def test_an_optimised_graph_is_kept_and_gives_the_same(registry: Registry, rnet: Variant, opened: OrtSession) -> None:
-    options = SessionOptions(graph_cache=registry.folder / "cache")
-    expected = opened.run(BATCH)
-    for _ in range(2):
-        session = open_session(registry, rnet, options)
-        for found, plain in zip(session.run(BATCH), expected, strict=True):
-            assert np.abs(found - plain).max() < 1e-5
-        session.close()
-        assert len(list((registry.folder / "cache").iterdir())) == 1
-
-
-def test_without_the_runtime_the_extra_is_named(
-    registry: Registry, rnet: Variant, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.weights
+@pytest.mark.parametrize(
+    ("backend", "extra"), [(Backend.ONNXRUNTIME, r"streamapp\[cpu\]"), (Backend.OPENVINO, r"streamapp\[openvino\]")]
+)
+def test_without_the_library_the_extra_is_named(
+    registry: Registry, rnet: Variant, monkeypatch: pytest.MonkeyPatch, backend: Backend, extra: str
 ) -> None:
     def missing(name: str) -> None:
         raise ImportError(f"No module named {name!r}")
 
-    session_module._runtime.cache_clear()
+    runtimes = ort_session._runtime, openvino_session._runtime
+    for runtime in runtimes:
+        runtime.cache_clear()
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(RuntimeMissing, match=r"streamapp\[cpu\]"):
-        open_session(registry, rnet, SessionOptions())
-    session_module._runtime.cache_clear()
+    with pytest.raises(RuntimeMissing, match=extra):
+        open_session(registry, rnet, SessionOptions(backend=backend))
+    for runtime in runtimes:
+        runtime.cache_clear()
 
 
-def test_only_options_that_exist_are_given_to_cuda() -> None:
-    options = SessionOptions(device=Device.CUDA, device_id=1, gpu_memory_limit_bytes=1000)
-    (name, cuda), (last, _) = provider_options(options)
-    assert (name, last) == ("CUDAExecutionProvider", "CPUExecutionProvider")
-    known = {"device_id", "gpu_mem_limit", "arena_extend_strategy", "cudnn_conv_algo_search", "use_tf32"}
-    known |= {"cudnn_conv_use_max_workspace", "prefer_nhwc", "enable_cuda_graph", "user_compute_stream"}
-    assert cuda.keys() <= known
-    assert cuda["gpu_mem_limit"] == "1000"
-    assert provider_options(SessionOptions()) == [("CPUExecutionProvider", {})]
-
-
-def test_a_device_that_cannot_be_had_is_told_by_the_session(registry: Registry, rnet: Variant) -> None:
-    if HAS_GPU:
-        pytest.skip("this machine has an NVIDIA GPU")
-    session = open_session(registry, rnet, SessionOptions(device=Device.CUDA))
-    assert session.providers == ("CPUExecutionProvider",)
-    assert session.run(BATCH)[0].shape == (11, 2)
-    session.close()
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not HAS_GPU, reason="this machine has no NVIDIA GPU")
-def test_a_gpu_gives_what_the_processor_gives_and_says_so(
-    registry: Registry, rnet: Variant, opened: OrtSession
+@pytest.mark.weights
+def test_a_device_that_cannot_be_had_is_told_loudly(
+    registry: Registry, rnet: Variant, options: SessionOptions, caplog: pytest.LogCaptureFixture
 ) -> None:
-    session = open_session(registry, rnet, SessionOptions(device=Device.CUDA, warm_up=(1, 2, 4, 8)))
-    assert session.providers[0] == "CUDAExecutionProvider"
-    for found, plain in zip(session.run(BATCH), opened.run(BATCH), strict=True):
-        assert np.abs(found - plain).max() < 1e-2
+    if options.backend is Backend.ONNXRUNTIME and Path("/proc/driver/nvidia/version").exists():
+        pytest.skip("this machine has an NVIDIA GPU")
+    wanted = replace(options, device=Device.CUDA)
+    with caplog.at_level(logging.WARNING):
+        session = open_session(registry, rnet, wanted)
+    told = lost_device(wanted, session)
+    assert told is not None
+    assert "mtcnn-rnet was to run on cuda, but runs on" in told
+    assert told in caplog.messages
+    assert session.run(BATCH)[0].shape == (11, 2)
+    assert lost_device(options, session) is None
     session.close()
+
+
+def test_nothing_is_told_of_a_device_in_use() -> None:
+    session = ScriptedSession("net", 8, [np.zeros(1, np.float32)])
+    session.providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    assert lost_device(SessionOptions(device=Device.CUDA), session) is None
