@@ -106,7 +106,7 @@ class Models:
 
     def load(self, name: str, buckets: Sequence[int]) -> ModelSession:
         """Loads a variant and warms it up. Blocks. Raises what `catalogue.load` does."""
-        options = SessionOptions(self.device, self._settings.scheduler.device_id, warm_up=buckets)
+        options = SessionOptions(device=self.device, device_id=self._settings.scheduler.device_id, warm_up=buckets)
         return catalogue.load(self.registry, self.registry.manifest.named(name), options)
 
     def _resolve(self) -> Lineup:

@@ -24,7 +24,7 @@ from streamapp.scheduler.loader import Load, Loader, RunBlocking
 from streamapp.scheduler.memory_owner import UNLOADING, MemoryOwner
 from streamapp.scheduler.residency_view import ResidencySnapshot
 from streamapp.scheduler.residents import Residents
-from streamapp.zoo.session import BUCKETS
+from streamapp.zoo.buckets import BUCKETS
 
 MAX_WAITING = 256
 
