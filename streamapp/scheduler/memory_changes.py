@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -155,30 +155,24 @@ class MemoryChanges:
 
     def unload(self, variants: Sequence[str], reason: EvictionReason) -> Change:
         self.running = f"unloading {' and '.join(variants)}"
-        sessions = {variant: self._residents.loaded.pop(variant).session for variant in variants}
-        return self._unload(sessions, reason)
+        sessions = [self._residents.loaded.pop(variant).session for variant in variants]
+        expected_bytes = sum(self._ledger.holdings[variant].resident_bytes for variant in variants)
+        return self._unload(tuple(variants), sessions, expected_bytes, reason)
 
-    async def _unload(self, sessions: Mapping[str, ModelSession], reason: EvictionReason) -> Message:
-        told: Message = self._forget_reading
-        for variant, session in sessions.items():
-            expected_bytes = self._ledger.holdings[variant].resident_bytes
-            try:
-                told = partial(self._observed, await self._loader.unload(session, expected_bytes))
-            except DeviceLost as error:
-                told = partial(self._lose, error)
-            except Exception:  # noqa: BLE001 - supervisor: its memory is watched all the same, and others go on
-                _log.exception("%s could not be closed", variant)
-                told = self._forget_reading
-        return partial(self._unloaded, tuple(sessions), reason, told)
+    async def _unload(
+        self, variants: tuple[str, ...], sessions: Sequence[ModelSession], expected_bytes: int, reason: EvictionReason
+    ) -> Message:
+        try:
+            told: Message = partial(self._observed, await self._loader.unload(sessions, expected_bytes))
+        except DeviceLost as error:
+            told = partial(self._lose, error)
+        return partial(self._unloaded, variants, reason, told)
 
     def _unloaded(self, variants: Sequence[str], reason: EvictionReason, told: Message) -> None:
         for variant in variants:
             self._ledger.release(variant)
             self.evictions[reason] += 1
         told()
-
-    def _forget_reading(self) -> None:
-        self.is_stale = True
 
     # -- running out of memory -----------------------------------------------------------------------------------------
 
