@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models",),
     ("runtime",),
     (
-        *("server", "demo", "cli", "cli_run", "cli_models", "cli_evaluate", "evaluation"),
+        *("server", "demo", "cli", "cli_run", "cli_models", "cli_plan", "cli_evaluate", "evaluation"),
         *("cluster", "doctor", "settings_reference"),
     ),
 )
