@@ -65,7 +65,7 @@ class ModelResidency:
             pinned=pinned,
         )
         loader = Loader(device, load, costs, run_blocking=run_blocking, clock=clock)
-        owner = MemoryOwner(device.name, residents, loader, keep_alive_s=keep_alive_s, clock=clock)
+        owner = MemoryOwner(device, residents, loader, keep_alive_s=keep_alive_s, clock=clock)
         async with asyncio.TaskGroup() as group:
             group.create_task(owner.run(group), name="residency")
             residency = cls(owner, clock)
