@@ -13,9 +13,10 @@ from enum import StrEnum
 from streamapp.scheduler.costs import Cost, CostSource
 from streamapp.scheduler.ledger import megabytes
 from streamapp.settings import Profile
+from streamapp.zoo.buckets import BUCKETS
 from streamapp.zoo.manifest import Manifest
 from streamapp.zoo.profiles import choose
-from streamapp.zoo.session import BUCKETS, Device
+from streamapp.zoo.session import Device
 from streamapp.zoo.spec import Task, Variant
 
 TASK_WEIGHTS: Mapping[Task, float] = {
