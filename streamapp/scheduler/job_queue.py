@@ -120,7 +120,7 @@ class JobQueue(Generic[T]):
         """Whoever comes, or comes back, begins level with the others: with no lead for the time of absence."""
         owners = self._owners()
         if owner not in owners:
-            floor = min((self._served[other] for other in owners), default=self._level)
+            floor = min(map(self._served.__getitem__, owners), default=self._level)
             self._served[owner] = max(self._served[owner], floor)
 
     def _surplus(self, now_s: float) -> int:

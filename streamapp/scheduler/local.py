@@ -50,8 +50,8 @@ class LocalScheduler:
         *,
         lanes: int,
         capacity: int,
-        run_timeout_s: float = RUN_TIMEOUT_S,
-        clock: Callable[[], float] = time.monotonic,
+        run_timeout_s: float,
+        clock: Callable[[], float],
     ) -> None:
         self._residency = residency
         self._clock = clock
@@ -75,10 +75,16 @@ class LocalScheduler:
     @classmethod
     @contextlib.asynccontextmanager
     async def start(
-        cls, residency: Residency, *, lanes: int, capacity: int, run_timeout_s: float = RUN_TIMEOUT_S
+        cls,
+        residency: Residency,
+        *,
+        lanes: int,
+        capacity: int,
+        run_timeout_s: float = RUN_TIMEOUT_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> AsyncIterator[LocalScheduler]:
         """Runs jobs for the length of the block. Then what waits is dropped, and what runs is given CLOSE_TIMEOUT_S."""
-        scheduler = cls(residency, lanes=lanes, capacity=capacity, run_timeout_s=run_timeout_s)
+        scheduler = cls(residency, lanes=lanes, capacity=capacity, run_timeout_s=run_timeout_s, clock=clock)
         try:
             async with asyncio.TaskGroup() as group:
                 dispatcher = group.create_task(scheduler._dispatch(group), name="scheduler")
