@@ -24,7 +24,7 @@ from streamapp.zoo.base import ModelSession, TensorShape
 
 GOAL_MS = 0.3
 OWNERS = (1, 8, 256)
-"""Each has one job at a time. The first two are held against the goal; with the last the queue is as full as it gets."""
+"""Each has one job at a time. The first two are held against the goal; with the last the queue is full."""
 CAPACITY = 256
 VARIANT = "nothing"
 PATIENCE_S = 60.0

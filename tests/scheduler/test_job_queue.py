@@ -148,6 +148,18 @@ def test_a_crowded_owner_cannot_starve_a_quiet_one(crowds: int, sizes: list[int]
             assert waited <= 2 * crowds
 
 
+def test_an_owner_that_leaves_and_comes_back_still_owes_what_it_was_served() -> None:
+    """One large job at a time against many small ones."""
+    queue = filled(*(waiting("small", owner="small", kind="a") for _ in range(400)), capacity=1000)
+    served: Counter[str] = Counter()
+    for turn in range(100):
+        if all(w.owner == "small" for w in queue.waiting):
+            queue.push(waiting("large", owner="large", kind="b", weight=BATCH, queued_s=turn / 1000), 0.1)
+        (taken,) = queue.pop_batch(0.1, 1)
+        served[taken.owner] += taken.weight
+        assert abs(served["small"] - served["large"]) <= 2 * BATCH
+
+
 @given(sizes=st.lists(st.tuples(st.integers(1, BATCH), st.integers(1, BATCH)), min_size=60, max_size=60))
 def test_owners_that_always_wait_are_served_the_same(sizes: list[tuple[int, int]]) -> None:
     queue: JobQueue[str] = JobQueue(1000)

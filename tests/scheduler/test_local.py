@@ -77,6 +77,19 @@ async def test_lanes_run_side_by_side(residency: ScriptedResidency) -> None:
         assert [values(outcome) for outcome in await asyncio.gather(*both)] == [[1], [1]]
 
 
+async def test_one_operation_may_have_all_lanes(residency: ScriptedResidency) -> None:
+    barrier = threading.Barrier(3, timeout=LONG_S)
+
+    def meet(items: Sequence[int]) -> Sequence[int]:
+        barrier.wait()
+        return items
+
+    operation = ScriptedOperation("m", meet)
+    async with scheduling(residency, lanes=3) as scheduler:
+        tasks = await submitted(scheduler, *(job(operation, *range(local.MAX_BATCH_ITEMS)) for _ in range(3)))
+        assert [values(await task) for task in tasks] == [list(range(local.MAX_BATCH_ITEMS))] * 3
+
+
 # -- deadlines and room ----------------------------------------------------------------------------------------------
 
 
