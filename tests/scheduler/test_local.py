@@ -10,6 +10,7 @@ from streamapp.errors import (
     OverBudget,
 )
 from streamapp.results import DropReason
+from streamapp.scheduler import local
 from streamapp.scheduler.api import Done, Dropped, ModelRun, Priority
 from streamapp.scheduler.breaker import MAX_FAILURES, Circuit
 from tests.fakes import ScriptedOperation, ScriptedResidency
