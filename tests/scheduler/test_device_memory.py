@@ -35,7 +35,7 @@ def test_host_memory_counts_what_this_process_takes_after_the_start() -> None:
     assert (after.ours_bytes or 0) < LARGE / 5
     assert after.used_bytes < after.total_bytes
     if sys.platform == "linux":
-        assert device.peak_bytes() >= LARGE
+        assert device.peak_bytes() >= 0.9 * LARGE
 
 
 def test_a_containers_limit_is_all_there_is(tmp_path: Path) -> None:
