@@ -29,7 +29,7 @@ REGION_FACTOR = 2.0
 REGION_SIDE = 128
 """Where the screener takes pictures of any size."""
 MAX_REGIONS = 6
-"""Regions per frame, taken in turn if there are more: each costs a run of the net."""
+"""Regions of tracks per frame, taken in turn if there are more, and of sightings: each costs a run of the net."""
 SAME_FACE = 0.3
 """Intersection over union above which two boxes are of one face."""
 SCENE_SIDE = 16
@@ -98,10 +98,10 @@ class ScreeningStage:
         self._turn += MAX_REGIONS
         tracked = [tracked[(self._turn + i) % len(tracked)] for i in range(min(MAX_REGIONS, len(tracked)))]
         open_sightings = [s for s in sightings if _unmatched(s.boxes, found.boxes).any()]
-        missed = []
+        missed = open_sightings[MAX_REGIONS:]
         for box in tracked:
             found = _with_new(found, self._screen_region(frame, box))
-        for sighting in open_sightings:
+        for sighting in open_sightings[:MAX_REGIONS]:
             seen = self._screen_region(frame, tuple(sighting.boxes[0].tolist()))
             found, before = _with_new(found, seen), len(found)
             if len(found) == before and _unmatched(sighting.boxes, found.boxes).any():
