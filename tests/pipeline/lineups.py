@@ -18,10 +18,11 @@ from tests.fakes import Answer
 from tests.zoo.variants import hollow_registry
 
 SCREENER, YOLO, CASCADE, REFINEMENT = "blazeface-short-range", "yolov8n-face", "mtcnn-cascade", "mtcnn-refinement"
-MBF, FOAMLIU = "arcface-mbf-w600k", "mobilefacenet-foamliu"
+MBF, FOAMLIU, Y1 = "arcface-mbf-w600k", "mobilefacenet-foamliu", "mobilefacenet-insightface-y1"
 ANTISPOOF, GENDER_AGE, DEEPFAKE = "antispoof-bin-128", "genderage", "deepfake-vit-v2-int8"
 DETECTORS = (SCREENER, YOLO, "mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")
-EVERYTHING = (*DETECTORS, MBF, FOAMLIU, ANTISPOOF, GENDER_AGE, DEEPFAKE)
+ANALYSTS = (MBF, FOAMLIU, Y1, ANTISPOOF, GENDER_AGE, DEEPFAKE)
+EVERYTHING = (*DETECTORS, *ANALYSTS, "deepfake-vit-v2-labels")
 
 Box = tuple[float, float, float, float]
 
@@ -64,6 +65,7 @@ def answers(
         REFINEMENT: refined,
         MBF: embedding(MBF),
         FOAMLIU: embedding(FOAMLIU),
+        Y1: embedding(Y1),
         ANTISPOOF: lambda _: Liveness(0.9, (("spoof", 0.1),)),
         GENDER_AGE: lambda _: GenderAge(0.8, 33.0),
         DEEPFAKE: lambda _: DeepfakeScore(0.2),
