@@ -29,7 +29,7 @@ REGION_FACTOR = 2.0
 REGION_SIDE = 128
 """Where the screener takes pictures of any size."""
 MAX_REGIONS = 6
-"""Regions of tracks per frame, taken in turn if there are more, and of sightings: each costs a run of the net."""
+"""Regions per frame, taken in turn if there are more: each costs a run of the net."""
 SAME_FACE = 0.3
 """Intersection over union above which two boxes are of one face."""
 SCENE_SIDE = 16
@@ -91,22 +91,16 @@ class ScreeningStage:
     def _look_closely(
         self, frame: Frame, found: Detections, sightings: Sequence[Detections]
     ) -> tuple[Detections, list[Detections]]:
-        """What was found, with what is found where tracks and sightings should be; and the sightings that were not."""
+        """What was found, with what is found where tracks should be, and the sightings that are not among it: the
+        tracker takes those in, and from the next frame on they are looked at in their turn."""
         assert self._screener is not None
         expected = self._tracker.expect(frame.pts_s)
         tracked = [tuple(box) for box in expected[_unmatched(expected, found.boxes)].tolist()]
         self._turn += MAX_REGIONS
         tracked = [tracked[(self._turn + i) % len(tracked)] for i in range(min(MAX_REGIONS, len(tracked)))]
-        open_sightings = [s for s in sightings if _unmatched(s.boxes, found.boxes).any()]
-        missed = open_sightings[MAX_REGIONS:]
         for box in tracked:
             found = _with_new(found, self._screen_region(frame, box))
-        for sighting in open_sightings[:MAX_REGIONS]:
-            seen = self._screen_region(frame, tuple(sighting.boxes[0].tolist()))
-            found, before = _with_new(found, seen), len(found)
-            if len(found) == before and _unmatched(sighting.boxes, found.boxes).any():
-                missed.append(sighting)
-        return found, missed
+        return found, [sighting for sighting in sightings if _unmatched(sighting.boxes, found.boxes).any()]
 
     def _screen_region(self, frame: Frame, box: Box) -> Detections:
         """The face nearest to the middle of what surrounds a box, or none."""
