@@ -244,8 +244,8 @@ class ScriptedScheduler:
 
 
 class SpotScreener:
-    """A FaceScreener that takes bright spots for faces, but sees, as BlazeFace does, only those that fill a good part of
-    the picture it is shown."""
+    """A FaceScreener that takes bright spots for faces, but sees, as BlazeFace does, only those that fill a good
+    part of the picture it is shown."""
 
     variant = "spots"
     input_side = 128

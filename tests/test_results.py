@@ -58,7 +58,9 @@ def result(analyses: Analyses, keyframe: Keyframe | None = None) -> FrameResult:
 
 
 @pytest.mark.parametrize(
-    "analyses", [Analyses(), EVERYTHING, Analyses(identity=NAMED), Analyses(deepfake=DEEPFAKE)], ids=lambda a: ",".join(a)
+    "analyses",
+    [Analyses(), EVERYTHING, Analyses(identity=NAMED), Analyses(deepfake=DEEPFAKE)],
+    ids=lambda a: ",".join(a),
 )
 def test_a_frame_s_result_comes_back_from_its_line_as_it_was(analyses: Analyses) -> None:
     told = result(analyses, Keyframe(("new_track", "interval")))
@@ -110,7 +112,13 @@ def test_a_picture_s_result_comes_back_as_it_was() -> None:
         mode=Mode.FULL,
         faces=(
             FaceResult(
-                (0, 0, 5, 5), 0.8, None, ((1.0, 1.0),) * 6, Detector.YOLO, (Detector.MEDIAPIPE, Detector.YOLO), EVERYTHING
+                (0, 0, 5, 5),
+                0.8,
+                None,
+                ((1.0, 1.0),) * 6,
+                Detector.YOLO,
+                (Detector.MEDIAPIPE, Detector.YOLO),
+                EVERYTHING,
             ),
         ),
         models=(ModelUse("yolo", "net", "AGPL-3.0", None, "CPUExecutionProvider"),),

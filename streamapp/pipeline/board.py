@@ -12,8 +12,8 @@ from streamapp.pipeline.aggregate import FaceHistory, Findings
 from streamapp.results import Analyses
 
 LANDMARKS_FOR_S = 2.0
-"""Landmarks are shown for so long after their keyframe, moved and scaled with the box: until those of the next sweep are
-there."""
+"""Landmarks are shown for so long after their keyframe, moved and scaled with the box: until the next
+sweep has brought new ones."""
 FORGET_AFTER_S = 60.0
 """A track that is gone is remembered for so long: what was asked about it may still be under way."""
 

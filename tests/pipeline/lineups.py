@@ -17,20 +17,20 @@ from streamapp.zoo.session import Device
 from tests.fakes import Answer
 from tests.zoo.variants import hollow_registry
 
-SCREENER, YOLO, CASCADE, REFINEMENT = "blazeface-short-range", "yolov8n-face", "mtcnn-cascade", "mtcnn-refinement"
-MBF, FOAMLIU, Y1 = "arcface-mbf-w600k", "mobilefacenet-foamliu", "mobilefacenet-insightface-y1"
-ANTISPOOF, GENDER_AGE, DEEPFAKE = "antispoof-bin-128", "genderage", "deepfake-vit-v2-int8"
+SCREENER, YOLO, CASCADE, REFINEMENT = "blazeface-short-range", "yolov10n-face", "mtcnn-cascade", "mtcnn-refinement"
+ADAFACE, FACENET, ARCFACE = RECOGNISERS = ("adaface-ir101", "facenet-vggface2", "arcface-r100-glint")
+ANTISPOOF, GENDER_AGE, DEEPFAKE = "antispoof-mn3", "genderage", "deepfake-vit-v2-fp16"
 DETECTORS = (SCREENER, YOLO, "mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")
-ANALYSTS = (MBF, FOAMLIU, Y1, ANTISPOOF, GENDER_AGE, DEEPFAKE)
+ANALYSTS = (*RECOGNISERS, ANTISPOOF, GENDER_AGE, DEEPFAKE)
 EVERYTHING = (*DETECTORS, *ANALYSTS, "deepfake-vit-v2-labels")
 
 Box = tuple[float, float, float, float]
 
 
 def lineup(folder: Path, *names: str) -> Lineup:
-    """What AUTO makes of these variants; of EVERYTHING if none is named."""
+    """What the full profile makes of these variants; of EVERYTHING if none is named."""
     registry = hollow_registry(folder, *(names or EVERYTHING))
-    return Lineup.of(registry, Profile.AUTO, Device.CPU, screener=None, min_score=0.5)
+    return Lineup.of(registry, Profile.FULL, Device.CPU, screener=None, min_score=0.5)
 
 
 def seen(detector: Detector, *boxes: Box, points: bool = False) -> Detections:
@@ -63,9 +63,7 @@ def answers(
         YOLO: lambda _: seen(Detector.YOLO, *yolo),
         CASCADE: lambda _: seen(Detector.MTCNN, *mtcnn, points=True),
         REFINEMENT: refined,
-        MBF: embedding(MBF),
-        FOAMLIU: embedding(FOAMLIU),
-        Y1: embedding(Y1),
+        **{name: embedding(name) for name in RECOGNISERS},
         ANTISPOOF: lambda _: Liveness(0.9, (("spoof", 0.1),)),
         GENDER_AGE: lambda _: GenderAge(0.8, 33.0),
         DEEPFAKE: lambda _: DeepfakeScore(0.2),

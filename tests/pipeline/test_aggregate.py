@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_small_noise_changes_no_state_twice(centre: float, wobble: list[float]) 
         bands.append(band(of))
         genders.append(of.analyses(0.0)["gender_age"].gender)
     for labels in (states, bands, genders):
-        assert sum(before is not after for before, after in zip(labels, labels[1:], strict=False)) <= 1
+        assert sum(before is not after for before, after in pairwise(labels)) <= 1
 
 
 def test_the_margins_are_wider_than_what_one_of_many_crops_moves_the_average() -> None:
@@ -171,7 +172,11 @@ def test_the_order_of_findings_does_not_matter_for_averages_and_freshness(given_
     for of, order in ((sorted_history, numbered), (shuffled_history, shuffled)):
         for frame, score in order:
             model = f"net-{frame}"
-            of.add(Findings(liveness=(model, Liveness(score, ())), gender_age=(model, GenderAge(score, score))), frame, frame / 30)
+            of.add(
+                Findings(liveness=(model, Liveness(score, ())), gender_age=(model, GenderAge(score, score))),
+                frame,
+                frame / 30,
+            )
     one, other = sorted_history.analyses(5.0), shuffled_history.analyses(5.0)
     for kind in ("liveness", "gender_age"):
         for what in ("model", "frame", "age_s", "samples"):

@@ -14,29 +14,32 @@ from streamapp.faces import Detector, Mode
 from streamapp.findings import Embedding
 from streamapp.frame import Image
 from streamapp.pipeline import examiner as examiner_module
+from streamapp.pipeline.aggregate import Findings
 from streamapp.pipeline.examiner import MIN_FACE_PX, Examination, Examiner
 from streamapp.results import DropReason, Skipped
 from streamapp.scheduler.api import Dropped, Failed
 from streamapp.zoo.registry import PULL_COMMAND
 from tests.fakes import ScriptedScheduler
 from tests.pipeline.lineups import (
+    ADAFACE,
     ANALYSTS,
     ANTISPOOF,
+    ARCFACE,
     CASCADE,
+    DEEPFAKE,
     DETECTORS,
     EVERYTHING,
-    FOAMLIU,
+    FACENET,
     GENDER_AGE,
-    MBF,
     REFINEMENT,
     SCREENER,
-    Y1,
     YOLO,
     answers,
     asker,
     lineup,
     seen,
 )
+from tests.waiting import until
 
 NEAR, FAR = (100.0, 100.0, 200.0, 220.0), (400.0, 50.0, 440.0, 95.0)
 
@@ -139,18 +142,15 @@ async def test_detectors_and_then_all_analysts_are_asked_side_by_side(tmp_path: 
     gate = asyncio.Event()
     scheduler = ScriptedScheduler(answers(yolo=(NEAR,), mtcnn=(NEAR,)), gate=gate)
     running = asyncio.ensure_future(examined(scheduler, tmp_path, rgb, Mode.FULL))
-    async with asyncio.timeout(10):
-        while len(scheduler.jobs) < 3:
-            await asyncio.sleep(0.002)
-        assert set(scheduler.asked) == {SCREENER, YOLO, CASCADE}
-        scheduler.gate = second = asyncio.Event()
-        gate.set()
-        while len(scheduler.jobs) < 3 + len(ANALYSTS):
-            await asyncio.sleep(0.002)
-        assert set(scheduler.asked[3:]) == set(ANALYSTS)
-        assert not running.done()
-        second.set()
-        await running
+    await until(lambda: len(scheduler.jobs) == 3)
+    assert set(scheduler.asked) == {SCREENER, YOLO, CASCADE}
+    scheduler.gate = second = asyncio.Event()
+    gate.set()
+    await until(lambda: len(scheduler.jobs) == 3 + len(ANALYSTS))
+    assert set(scheduler.asked[3:]) == set(ANALYSTS)
+    assert not running.done()
+    second.set()
+    await running
 
 
 async def test_what_mtcnn_does_not_confirm_stays_and_faces_without_landmarks_are_said_so(
@@ -160,11 +160,12 @@ async def test_what_mtcnn_does_not_confirm_stays_and_faces_without_landmarks_are
     found = await examined(scheduler, tmp_path, rgb, Mode.FULL)
     assert [(face.detector, face.landmarks) for face in found.faces] == [(Detector.YOLO, None)]
     skipped = {item.model: item for item in found.skipped}
-    assert set(skipped) == {MBF, FOAMLIU, Y1}
+    assert set(skipped) == {ADAFACE, ARCFACE}, "FaceNet needs none"
     for item in skipped.values():
         assert (item.task, item.code, item.face) == ("recognition", "model_input_invalid", 0)
         assert "landmarks" in item.reason
-    assert found.findings[0].identification is None
+    assert found.findings[0].identification is not None
+    assert found.findings[0].identification.missing == (ADAFACE, ARCFACE)
     assert found.findings[0].liveness is not None
     assert not found.failures
 
@@ -179,44 +180,44 @@ async def test_small_faces_are_named_and_not_analysed_and_the_others_keep_their_
         (name, 0, "model_input_invalid") for name in ANALYSTS
     }
     assert all(f"{MIN_FACE_PX - 1} pixels wide" in item.reason for item in found.skipped)
-    assert found.findings[0] == examiner_module.Findings()
+    assert found.findings[0] == Findings()
     assert found.findings[1].gender_age is not None
     assert found.findings[1].gender_age[0] == GENDER_AGE
 
 
 async def test_absent_models_are_named_with_the_command_that_helps(tmp_path: Path, rgb: Image) -> None:
     scheduler = ScriptedScheduler(answers(yolo=(NEAR,)))
-    found = await examined(scheduler, tmp_path, rgb, Mode.FULL, *DETECTORS, MBF)
+    found = await examined(scheduler, tmp_path, rgb, Mode.FULL, *DETECTORS, ADAFACE)
     absent = {item.model: item for item in found.skipped}
-    assert {"antispoof-mn3", "genderage", "deepfake-vit-v2-int8", FOAMLIU} <= set(absent)
+    assert {ANTISPOOF, GENDER_AGE, DEEPFAKE, FACENET} <= set(absent)
     for name, item in absent.items():
         assert (item.code, item.face) == ("model_missing", None)
         assert f"{PULL_COMMAND} {name}" in item.reason
     identification = found.findings[0].identification
     assert identification is not None
-    assert set(identification.embeddings) == {MBF}
-    assert set(identification.missing) == {FOAMLIU, Y1}
+    assert set(identification.embeddings) == {ADAFACE}
+    assert set(identification.missing) == {FACENET, ARCFACE}
 
 
 async def test_a_member_that_gave_nothing_is_named_and_the_rest_of_the_ensemble_goes_on(
     tmp_path: Path, rgb: Image
 ) -> None:
-    script = answers(yolo=(NEAR,)) | {FOAMLIU: Dropped(DropReason.NO_MEMORY, "no room for it")}
+    script = answers(yolo=(NEAR,)) | {FACENET: Dropped(DropReason.NO_MEMORY, "no room for it")}
     found = await examined(ScriptedScheduler(script), tmp_path, rgb, Mode.FULL)
-    assert Skipped("recognition", FOAMLIU, "no room for it", DropReason.NO_MEMORY) in found.skipped
+    assert Skipped("recognition", FACENET, "no room for it", DropReason.NO_MEMORY) in found.skipped
     identification = found.findings[0].identification
     assert identification is not None
-    assert set(identification.embeddings) == {MBF, Y1}
-    assert identification.missing == (FOAMLIU,)
+    assert set(identification.embeddings) == {ADAFACE, ARCFACE}
+    assert identification.missing == (FACENET,)
 
 
 async def test_an_embedding_that_is_no_vector_takes_no_part(tmp_path: Path, rgb: Image) -> None:
-    script = answers(yolo=(NEAR,)) | {MBF: lambda _: Embedding.of(MBF, np.zeros(4, np.float32))}
+    script = answers(yolo=(NEAR,)) | {ADAFACE: lambda _: Embedding.of(ADAFACE, np.zeros(4, np.float32))}
     found = await examined(ScriptedScheduler(script), tmp_path, rgb, Mode.FULL)
     identification = found.findings[0].identification
     assert identification is not None
-    assert set(identification.embeddings) == {FOAMLIU, Y1}
-    assert identification.missing == (MBF,)
+    assert set(identification.embeddings) == {FACENET, ARCFACE}
+    assert identification.missing == (ADAFACE,)
 
 
 async def test_an_analyst_that_failed_is_named_and_the_others_answer(tmp_path: Path, rgb: Image) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -208,7 +209,11 @@ def test_every_reason_has_a_priority_of_a_stream(reason: Reason) -> None:
 
 frames = st.lists(
     st.tuples(
-        st.sets(st.integers(1, 12), max_size=12), st.sets(st.integers(1, 12)), st.booleans(), st.booleans(), st.floats(0, 2)
+        st.sets(st.integers(1, 12), max_size=12),
+        st.sets(st.integers(1, 12)),
+        st.booleans(),
+        st.booleans(),
+        st.floats(0, 2),
     ),
     max_size=60,
 )
@@ -246,4 +251,4 @@ def test_whatever_happens_targets_are_few_seen_and_cooled_down_and_a_rest_is_kep
 def test_sweeps_are_no_more_often_than_their_interval_while_nothing_happens() -> None:
     policy = KeyframePolicy(Mode.FULL)
     swept = [n * FRAME_S for n in range(300) if (r := decide(policy, n * FRAME_S, face())) and r.sweep]
-    assert all(after - before >= SWEEP_S - 1e-9 for before, after in zip(swept, swept[1:], strict=False))
+    assert all(after - before >= SWEEP_S - 1e-9 for before, after in pairwise(swept))

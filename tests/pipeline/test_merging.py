@@ -19,8 +19,8 @@ def found(detector: Detector, *squares: Square, points: bool = False) -> Detecti
     columns = np.array(squares, np.float32).reshape(-1, 4)
     corner, side = columns[:, :2], columns[:, 2:3]
     boxes = np.concatenate([corner, corner + side], axis=1)
-    marks = (boxes[:, None, :2] + side[:, None] / 2).repeat(5, axis=1) if points else None
-    return Detections(detector, boxes, columns[:, 3], marks)
+    middles = np.asarray(boxes[:, None, :2] + side[:, None] / 2, np.float32).repeat(5, axis=1)
+    return Detections(detector, boxes, columns[:, 3], middles if points else None)
 
 
 def mediapipe(*squares: Square) -> Detections:

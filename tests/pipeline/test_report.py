@@ -81,6 +81,15 @@ def test_what_was_skipped_and_how_long_it_took_is_told() -> None:
     assert (result.width, result.height, result.faces, result.models) == (640, 480, (), ())
 
 
+def test_who_answered_or_failed_first_does_not_show() -> None:
+    runs = {name: ModelRun(name, CPU) for name in ("genderage", "arcface-mbf-w600k", "yolov8n-face")}
+    skipped = [Skipped(task, "net", "why", "x", face) for task in ("yolo", "deepfake") for face in (None, 0, 1)]
+    one = told(Examination(runs=runs, skipped=skipped))
+    other = told(Examination(runs=dict(reversed(runs.items())), skipped=skipped[::-1]))
+    assert one == other
+    assert [(item.task, item.face) for item in one.skipped][:3] == [("yolo", None), ("yolo", 0), ("yolo", 1)]
+
+
 def test_all_of_it_is_json() -> None:
     findings = [Findings(gender_age=("genderage", GenderAge(np.float32(0.3), np.float32(30))))]  # type: ignore[arg-type]
     result = told(Examination(faces=[face()], findings=findings, runs={"genderage": ModelRun("genderage", CPU)}))

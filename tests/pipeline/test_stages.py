@@ -32,9 +32,7 @@ def shown(index: int, *spots: Spot, level: int = 40, pixel_format: str = "yuv420
 
 def sighted(*spots: Spot) -> list[Detections]:
     return [
-        Detections(
-            Detector.YOLO, np.array([(x, y, x + side, y + side)], np.float32), np.full(1, 0.7, np.float32)
-        )
+        Detections(Detector.YOLO, np.array([(x, y, x + side, y + side)], np.float32), np.full(1, 0.7, np.float32))
         for x, y, side in spots
     ]
 
@@ -165,6 +163,17 @@ def test_a_screener_that_takes_pictures_of_any_size_is_shown_regions_too() -> No
     (track,) = stage.process(frame(1)).tracks
     assert screener.calls == 3
     assert track.box == pytest.approx((12.5, 12.5, 17.5, 17.5), abs=1)
+
+
+def test_a_far_face_has_the_box_of_the_close_look_even_if_the_whole_picture_shows_it() -> None:
+    wide, close = (22.0, 14.0, 42.0, 34.0), (32.0, 32.0, 96.0, 96.0)
+    screener = ScriptedScreener([[(28.0, 20.0, 36.0, 28.0)], *([[wide], [close]] * 10)])
+    stage = ScreeningStage(lambda: screener, PipelineSettings(), looks_closely=True)
+    stage.open()
+    for index in range(8):
+        tracks = stage.process(frame(index)).tracks
+    assert [track.state for track in tracks] == [TrackState.CONFIRMED]
+    assert tracks[0].box == pytest.approx((28, 20, 36, 28), abs=1)
 
 
 def test_close_frees_the_screener_once() -> None:

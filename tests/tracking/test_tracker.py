@@ -114,7 +114,9 @@ def test_whatever_is_seen_ids_are_unique_and_never_come_back(
 def sighted(*boxes: Box) -> list[Detections]:
     """What a sweep saw, one face each."""
     return [
-        Detections(Detector.YOLO, np.array([box], np.float32), np.array([0.6], np.float32), np.ones((1, 5, 2), np.float32))
+        Detections(
+            Detector.YOLO, np.array([box], np.float32), np.array([0.6], np.float32), np.ones((1, 5, 2), np.float32)
+        )
         for box in boxes
     ]
 
@@ -150,7 +152,9 @@ def test_a_face_sighted_once_a_second_is_one_track_that_coasts_between() -> None
         tracks = tracker.update(seen(), i * FRAME_S, sighted(square(100, 100, 30)) if i % 30 == 0 else ())
         states.append([(track.id, track.state, track.detector) for track in tracks])
     assert states[30] == states[60] == [(1, TrackState.CONFIRMED, Detector.YOLO)]
-    assert all(found == [(1, TrackState.COASTING, Detector.YOLO)] for i, found in enumerate(states) if i > 30 and i % 30)
+    assert all(
+        found == [(1, TrackState.COASTING, Detector.YOLO)] for i, found in enumerate(states) if i > 30 and i % 30
+    )
     assert tracker.update(seen(), 90 * FRAME_S + 2.6) == ()
 
 

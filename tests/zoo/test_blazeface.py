@@ -130,7 +130,8 @@ def test_pixels_become_minus_one_to_one_channels_last(model: BlazeFace) -> None:
     side = model.spec.side
     ramp = np.linspace(0, 255, side * side * 3).reshape(side, side, 3).astype(np.uint8)
     batch = model.preprocess([Letterboxed(ramp, 1, 0, 0), view(model)])
-    assert (batch.shape, batch.dtype) == ((2, side, side, 3), np.float32)
+    assert batch.shape == (2, side, side, 3)
+    assert batch.dtype == np.float32
     assert (batch[0].min(), batch[0].max(), batch[1].max()) == pytest.approx((-1, 1, -1))
     assert batch[0] == pytest.approx(ramp / 127.5 - 1, abs=1e-6)
 
@@ -177,7 +178,9 @@ def test_outputs_of_another_net_are_refused() -> None:
 def test_as_a_model_it_finds_what_the_stream_s_screener_finds() -> None:
     variant, path = weights_of(*SHORT_RANGE)
     with av.open(str(asset("recordings/demo.mp4"))) as clip:
-        pictures = [frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in islice(clip.decode(video=0), 163)][::54]
+        pictures = [frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in islice(clip.decode(video=0), 163)][
+            ::54
+        ]
     screener, session = LiteRtScreener(variant.name, path.read_bytes(), min_score=0.5), session_of(variant.name)
     together = infer(session, BlazeFace(SPECS[variant.name]), [squared(picture, 128) for picture in pictures])
     assert sum(map(len, together)) > 0

@@ -69,7 +69,7 @@ def test_a_mode_asks_for_no_more_than_it_uses(tmp_path: Path) -> None:
 
 def test_full_needs_one_model_that_analyses_faces(tmp_path: Path) -> None:
     detectors = (SCREENER, YOLO, *REFINERS)
-    with pytest.raises(ModelMissing, match="no model that analyses faces is installed .*antispoof-mn3"):
+    with pytest.raises(ModelMissing, match=r"no model that analyses faces is installed .*antispoof-mn3"):
         lineup(tmp_path, *detectors).require(Mode.FULL)
     lineup(tmp_path, *detectors, "genderage-v1").require(Mode.FULL)
 

@@ -75,7 +75,7 @@ def test_another_shape_is_refused_and_the_session_lives_on(session: LiteRtSessio
 
 def test_another_type_is_a_model_error(session: LiteRtSession) -> None:
     with pytest.raises(ModelError):
-        session.run(noise(1).astype(np.float64))  # type: ignore[arg-type]
+        session.run(noise(1).astype(np.float64))
 
 
 def test_closed_is_closed_and_closing_again_does_nothing(session: LiteRtSession) -> None:

@@ -60,7 +60,9 @@ def test_a_patch_shows_the_surroundings_of_the_box_and_knows_where_they_are(x: f
     assert max(width, height) <= 2 * 96 + 4
     middle = np.array([((width - 1) / 2 + 0.5, (height - 1) / 2 + 0.5)], np.float32)
     at_x, at_y = patch.view.to_picture(middle)[0]
-    shown = patch.view.pixels[height // 2 - (height % 2 == 0) : height // 2 + 1, width // 2 - (width % 2 == 0) : width // 2 + 1]
+    shown = patch.view.pixels[
+        height // 2 - (height % 2 == 0) : height // 2 + 1, width // 2 - (width % 2 == 0) : width // 2 + 1
+    ]
     told_x, told_y = shown[..., 0].mean() * 640 / 250, shown[..., 1].mean() * 480 / 250
     assert (told_x, told_y) == pytest.approx((at_x, at_y), abs=8)
 
