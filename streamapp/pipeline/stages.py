@@ -31,8 +31,8 @@ REGION_SIDE = 128
 MAX_REGIONS = 6
 """Regions per frame, taken in turn if there are more: each costs a run of the net."""
 FAR_SHARE = 0.15
-"""Of the picture's longer side. Smaller faces are always looked at closely: from the whole picture, if it sees them at all,
-the screener draws them up to twice as wide, and differently in every frame."""
+"""Of the picture's longer side. Smaller faces are always looked at closely: from the whole picture, if at all, the
+screener draws them up to twice as wide, and differently in every frame."""
 SAME_FACE = 0.5
 """Two boxes are of one face if so much of the smaller lies in the other."""
 SCENE_SIDE = 16
