@@ -211,14 +211,18 @@ async def test_a_profile_whose_weights_are_not_there_is_not_served_by_stand_ins(
 
 
 @pytest.mark.weights
-async def test_a_file_of_wrong_content_is_not_loaded_and_named(tmp_path: Path) -> None:
+@pytest.mark.media
+async def test_a_file_of_wrong_content_is_not_used_and_named_and_the_picture_is_answered(tmp_path: Path) -> None:
     folder = models_folder(tmp_path, without="genderage-v1")
     (folder / "genderage_v1.onnx").write_bytes(b"no weights")
     async with Models.start(settings(folder)) as models:
         if models.lineup.gender_age is None or models.lineup.gender_age.variant != "genderage-v1":
             pytest.skip("another gender and age model is installed here")
-        with pytest.raises(ModelInvalid, match=r"genderage_v1\.onnx"):
-            await asyncio.to_thread(models.load, "genderage-v1")
+        result = await models.examine(picture("groups/obama_and_biden.jpg"), Mode.FULL, client="test")
+    (noted,) = [item for item in result.skipped if item.task == "gender_age"]
+    assert (noted.model, noted.code) == ("genderage-v1", "model_invalid")
+    assert "genderage_v1.onnx" in noted.reason
+    assert all("liveness" in face.analyses and "gender_age" not in face.analyses for face in result.faces)
 
 
 @pytest.mark.weights
