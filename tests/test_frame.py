@@ -106,4 +106,4 @@ def test_a_region_is_that_part_of_the_picture_and_black_beside_it(
     expected = padded[y1:y2, x1:x2]
     assert np.abs(region.astype(int) - expected).mean() < 3.0
     outside = np.pad(np.zeros((480, 640), bool), 200, constant_values=True)[y1:y2, x1:x2]
-    assert region[1:-1, 1:-1][outside[1:-1, 1:-1]].max(initial=0) <= 60 if pixel_format == "yuv420p" else True
+    assert region[1:-1, 1:-1][outside[1:-1, 1:-1]].max(initial=0) <= 60
