@@ -12,10 +12,12 @@ from pathlib import Path
 
 import av
 import pytest
+from PIL import Image
 
 from streamapp.results import FrameResult
 from tests.shared_data import shared_file
 from tests.waiting import until_sync
+from tests.weights import SHORT_RANGE, models_folder, weights_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -168,6 +170,45 @@ def test_missing_weights_are_exit_code_4_and_name_the_command(tmp_path: Path) ->
     done = streamapp("run", "demo", "--pace", "asap", environment=environment)
     assert done.returncode == 4
     assert "streamapp models pull" in done.stderr
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("arguments", [("run", "demo", "--mode", "standard"), ("evaluate", "detection", ".")])
+def test_a_mode_whose_models_are_missing_is_exit_code_4_and_names_the_command(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    variant, path = weights_of(*SHORT_RANGE)
+    (tmp_path / variant.file).symlink_to(path)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    labels = tmp_path / "labels.json"
+    labels.write_text('{"a.png": [[0, 0, 1, 1]]}')
+    given = tuple(str(labels) if argument == "." else argument for argument in arguments)
+    done = streamapp(*given, environment={**os.environ, "STREAMAPP_MODELS__DIR": str(tmp_path)})
+    assert done.returncode == 4, done.stderr
+    assert "yolo model" in done.stderr
+    assert "streamapp models pull" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.weights
+@pytest.mark.media
+def test_the_deepest_mode_says_who_was_analysed_by_what_and_why(tmp_path: Path) -> None:
+    """On the stand-ins: with a face in view, its analyses with model, frame, reason and age, and what was left out."""
+    folder = models_folder(tmp_path)
+    done = streamapp(
+        *("run", "demo", "--mode", "full", "--json", "-", "--pace", "asap", "--max-frames", "60"),
+        environment={**os.environ, "STREAMAPP_MODELS__DIR": str(folder)},
+    )
+    assert done.returncode == 0, done.stderr
+    results = [FrameResult.from_json(line) for line in done.stdout.splitlines()]
+    assert any(result.keyframe and "new_track" in result.keyframe.reasons for result in results)
+    (track,) = results[-1].tracks
+    assert set(track.analyses) == {"identity", "liveness", "gender_age"}
+    assert track.analyses["liveness"].state == "live"
+    assert track.analyses["identity"].name == "unknown"
+    assert track.analyses["gender_age"].reason in ("new_track", "undecided")
+    assert track.skipped == {"deepfake": "model_missing"}
+    assert track.landmarks is not None
 
 
 def test_a_wrong_setting_is_exit_code_2_and_named() -> None:

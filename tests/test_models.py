@@ -194,7 +194,7 @@ async def test_auto_takes_what_is_installed_for_every_system_it_can(tmp_path: Pa
 @pytest.mark.weights
 @pytest.mark.parametrize(
     ("profile", "mode", "missing"),
-    [(Profile.FULL, Mode.STANDARD, "yolov10n-face"), (Profile.LIGHT, Mode.STANDARD, "yolov10n-face-480")],
+    [(Profile.FULL, Mode.STANDARD, "yolov10n-face"), (Profile.LIGHT, Mode.STANDARD, "yolov10n-face")],
 )
 async def test_a_profile_whose_weights_are_not_there_is_not_served_by_stand_ins(
     tmp_path: Path, profile: Profile, mode: Mode, missing: str

@@ -130,8 +130,6 @@ class StreamSession:
         lost source raises nothing: see `status`.
         """
         try:
-            if self.mode is not Mode.FAST:  # the screener says by itself what it lacks
-                await self._models.require(self.mode)
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 for attachment in self._pending:
@@ -210,6 +208,8 @@ class StreamSession:
                 await source
 
     async def _run_pump(self) -> None:
+        if self.mode is not Mode.FAST:  # the screener says by itself what it lacks
+            await self._models.require(self.mode)
         async with asyncio.TaskGroup() as group:
             escalation = group.create_task(self.escalator.run()) if self.escalator else None
             await self._pump.run(self._mailbox, self._max_frames)

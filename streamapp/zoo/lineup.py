@@ -13,8 +13,9 @@ from streamapp.findings import DeepfakeScore, Embedding, GenderAge, Liveness
 from streamapp.settings import Profile
 from streamapp.zoo import catalogue
 from streamapp.zoo.base import Crop, FaceModel, Inference, Letterboxed
+from streamapp.zoo.manifest import Manifest
 from streamapp.zoo.mtcnn_operations import Cascade, Refinement
-from streamapp.zoo.profiles import Choice, choose
+from streamapp.zoo.profiles import Choice, candidates, choose
 from streamapp.zoo.registry import PULL_COMMAND, Registry
 from streamapp.zoo.session import Device
 from streamapp.zoo.spec import Task, Variant
@@ -128,7 +129,7 @@ class Lineup:
             choices = tuple(
                 Choice(choice.slot, there) if choice.slot.task is Task.SCREEN else choice for choice in choices
             )
-        return _resolved(profile, choices, min_score, screener)
+        return _resolved(profile, choices, registry.manifest, min_score, screener)
 
     def of_system(self, system: System) -> tuple[Variant, ...]:
         return tuple(variant for variant in self.variants.values() if System.of(variant.task) is system)
@@ -147,7 +148,17 @@ class Lineup:
             )
 
 
-def _resolved(profile: Profile, choices: tuple[Choice, ...], min_score: float, screener: str | None) -> Lineup:
+def _wanted(choice: Choice, manifest: Manifest, screener: str | None) -> str:
+    """What to ask for in an empty place: the preferred variant of those that can be pulled."""
+    if screener and choice.slot.task is Task.SCREEN:
+        return screener
+    known = candidates(choice.slot, manifest)
+    return next((variant.name for variant in known if variant.sources), known[0].name)
+
+
+def _resolved(
+    profile: Profile, choices: tuple[Choice, ...], manifest: Manifest, min_score: float, screener: str | None
+) -> Lineup:
     by_task: dict[Task, list[tuple[Choice, Variant]]] = {task: [] for task in Task}
     for choice in choices:
         if choice.variant is not None:
@@ -160,11 +171,7 @@ def _resolved(profile: Profile, choices: tuple[Choice, ...], min_score: float, s
     refine, landmark = only(Task.REFINE), only(Task.LANDMARK)
     antispoof, gender_age, deepfake = only(Task.ANTISPOOF), only(Task.GENDER_AGE), only(Task.DEEPFAKE)
     absent = tuple(
-        Absent(
-            System.of(choice.slot.task),
-            screener if screener and choice.slot.task is Task.SCREEN else choice.slot.variants[0],
-            choice.slot.optional,
-        )
+        Absent(System.of(choice.slot.task), _wanted(choice, manifest, screener), choice.slot.optional)
         for choice in choices
         if choice.variant is None
     )

@@ -25,13 +25,14 @@ def session(
     make_source: Callable[[FrameNumbering], Source],
     make_screener: Callable[[], FaceScreener] = ScriptedScreener,
     *,
+    mode: Mode = Mode.FAST,
     max_frames: int | None = None,
 ) -> StreamSession:
     settings = Settings(sources=SourceSettings(backoff_s=(0.0,), backoff_jitter=0.0))
     return StreamSession(
         "test",
         make_source,
-        mode=Mode.FAST,
+        mode=mode,
         settings=settings,
         make_screener=make_screener,
         models=NoModels(),
@@ -137,6 +138,16 @@ async def test_a_missing_model_ends_the_stream_with_its_own_error() -> None:
     hold = asyncio.Event()
     with pytest.raises(ModelMissing, match="models pull"):
         await session(lambda numbering: ScriptedSource(numbering, 5, hold=hold), no_model).run()
+
+
+async def test_a_mode_whose_models_are_missing_ends_the_stream_and_its_sinks() -> None:
+    hold, sink = asyncio.Event(), CollectingSink()
+    stream = session(lambda numbering: ScriptedSource(numbering, 5, hold=hold), mode=Mode.STANDARD)
+    attachment = stream.attach(sink)
+    with pytest.raises(ModelMissing, match="mode standard"):
+        await asyncio.wait_for(stream.run(), 10)
+    await asyncio.wait_for(attachment.wait(), 10)
+    assert not sink.outputs
 
 
 async def test_a_source_that_is_not_there_shows_why_and_raises_nothing() -> None:

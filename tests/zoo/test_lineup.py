@@ -41,7 +41,7 @@ def test_each_mode_uses_the_systems_of_the_one_before() -> None:
     ("installed", "mode", "missing"),
     [
         ((), Mode.FAST, SCREENER),
-        ((SCREENER,), Mode.STANDARD, YOLO),
+        ((SCREENER,), Mode.STANDARD, "yolov10n-face"),
         ((SCREENER, YOLO, "mtcnn-onet"), Mode.PRECISION, "mtcnn-rnet-folded"),
         ((SCREENER, YOLO, "mtcnn-rnet"), Mode.PRECISION, "mtcnn-onet-folded"),
     ],
