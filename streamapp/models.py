@@ -18,6 +18,7 @@ from streamapp.scheduler.api import Dropped, Failed, Priority
 from streamapp.scheduler.costs import CostBook
 from streamapp.scheduler.device_memory import open_device_memory, resolve_device, runtime_version
 from streamapp.scheduler.local import LocalScheduler
+from streamapp.scheduler.plan import TASK_WEIGHTS
 from streamapp.scheduler.residency import ModelResidency
 from streamapp.settings import Settings
 from streamapp.zoo import catalogue
@@ -67,6 +68,7 @@ class Models:
             budget_bytes=None if chosen.budget_mb is None else chosen.budget_mb * 1_000_000,
             reserve_bytes=chosen.reserve_mb * 1_000_000,
             keep_alive_s=chosen.keep_alive_s,
+            weights={v.name: TASK_WEIGHTS[v.task] for v in self.registry.manifest.variants if v.task in TASK_WEIGHTS},
         )
 
     scheduler: LocalScheduler
@@ -106,7 +108,7 @@ class Models:
 
     def load(self, name: str, buckets: Sequence[int]) -> ModelSession:
         """Loads a variant and warms it up. Blocks. Raises what `catalogue.load` does."""
-        options = SessionOptions(self.device, self._settings.scheduler.device_id, warm_up=buckets)
+        options = SessionOptions(device=self.device, device_id=self._settings.scheduler.device_id, warm_up=buckets)
         return catalogue.load(self.registry, self.registry.manifest.named(name), options)
 
     def _resolve(self) -> Lineup:

@@ -25,7 +25,7 @@ class FakeSession:
 
     input = TensorShape("input", (None, 3, 8, 8))
     outputs = ()
-    providers = ("FakeExecutionProvider",)
+    providers: tuple[str, ...] = ("FakeExecutionProvider",)
 
     def __init__(self, card: FakeCard, variant: str, largest: int, taken_mb: float) -> None:
         self.variant = variant
@@ -79,6 +79,7 @@ class FakeCard:
 
     name = "fake card"
     context_bytes = 300 * MB
+    context_provider = "FakeExecutionProvider"
     load_overhead = 0.0
 
     def __post_init__(self) -> None:

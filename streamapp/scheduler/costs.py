@@ -22,6 +22,8 @@ from streamapp.zoo.spec import Variant
 COSTS_FILE = "costs.json"
 FILE_FACTOR, FILE_OFFSET_BYTES = 2, 32_000_000
 """Where the manifest has no estimate: recognisers of 4 to 260 MB took at most 2 file sizes and this much."""
+FILE_SHARE = 0.4
+"""How much of that the file is, where its size is not known: of those of 90 MB and more."""
 UNKNOWN_BYTES = 600_000_000
 """Where not even the file's size is known: as much as the largest one that is."""
 LOAD_BYTES_PER_S = 200_000_000
@@ -113,7 +115,7 @@ class CostBook:
         single, _ = _estimate(known, 1)
         entry = self._entry(known)
         file_bytes = known.size_bytes or 0
-        loading = round(self._load_overhead * file_bytes)
+        loading = round(self._load_overhead * (known.size_bytes or FILE_SHARE * estimate))
         load_s = estimate / LOAD_BYTES_PER_S
         if entry is not None:
             source = CostSource.MEASURED

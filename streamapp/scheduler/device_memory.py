@@ -44,6 +44,10 @@ class DeviceMemory(Protocol):
         """Estimate of what the runtime takes here before any model does."""
 
     @property
+    def context_provider(self) -> str:
+        """Whose first session brings that with it."""
+
+    @property
     def load_overhead(self) -> float:
         """Estimate of what loading takes here beside the loaded model, in sizes of its file."""
 
@@ -66,6 +70,7 @@ class HostMemory:
 
     context_bytes = 64_000_000
     """ONNX Runtime's libraries and thread pools."""
+    context_provider = "CPUExecutionProvider"
     load_overhead = 1.5
     """The file's content and its parsed form exist beside the session's own copy."""
 
@@ -107,6 +112,7 @@ class NvidiaMemory:
 
     context_bytes = 500_000_000
     """A CUDA context with cuDNN and cuBLAS."""
+    context_provider = "CUDAExecutionProvider"
     load_overhead = 0.25
     """Weights are copied one by one; kernels are loaded and algorithms tried."""
 

@@ -48,7 +48,7 @@ class Ledger:
     def __init__(self, *, configured_bytes: int | None, reserve_bytes: int) -> None:
         self.reserve_bytes = reserve_bytes
         self.context_bytes = 0
-        """What the runtime has taken for itself; 0 until it has."""
+        """What the runtimes have taken for themselves; for their user to set."""
         self._configured_bytes = configured_bytes
         self._holdings: dict[str, Holding] = {}
         self._use = MemoryUse(0, 0, 0)
@@ -114,15 +114,14 @@ class Ledger:
     def overrun_bytes(self) -> int:
         return max(0, self.committed_bytes - self.budget_bytes)
 
-    def admit(self, variant: str, holding: Holding, *, context_bytes: int = 0) -> None:
-        """Enters a variant that is about to be loaded, and the context if it is the first. Raises OverBudget."""
+    def admit(self, variant: str, holding: Holding) -> None:
+        """Enters a variant that is about to be loaded. Raises OverBudget."""
         if variant in self._holdings:
             raise ModelError(f"{variant} is in the books already")
-        needed = holding.total_bytes + context_bytes
+        needed = holding.total_bytes
         if needed > self.free_bytes:
             raise OverBudget(f"{variant} needs {megabytes(needed)}, {megabytes(self.free_bytes)} are free")
         self._holdings[variant] = holding
-        self.context_bytes += context_bytes
 
     def replace(self, variant: str, holding: Holding) -> None:
         """Enters what a variant was found to take in place of what it was thought to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ RETURNED = 0.75
 Load = Callable[[str, Sequence[int]], ModelSession]
 """Loads a variant and runs it once with each of these batch sizes. Raises ModelError."""
 _Result = TypeVar("_Result")
+_log = logging.getLogger(__name__)
 
 
 class RunBlocking(Protocol):
@@ -65,10 +67,10 @@ class Loader:
         """Raises ModelError, DeviceLost."""
         return await self._run(lambda: self._loaded(variant, buckets))
 
-    async def unload(self, session: ModelSession, expected_bytes: int) -> MemoryUse:
-        """Closes a session; returns once the device shows `expected_bytes` more free, or does not in time. Raises
-        DeviceLost."""
-        before = await self._run(lambda: self._closed(session))
+    async def unload(self, sessions: Sequence[ModelSession], expected_bytes: int) -> MemoryUse:
+        """Closes sessions; returns once the device shows `expected_bytes` more free, or does not in time. Raises
+        DeviceLost, but closes them all the same."""
+        before = await self._run(lambda: self._closed(sessions))
         deadline_s = self._clock() + RETURN_TIMEOUT_S
         while True:
             now = await self.read()
@@ -102,11 +104,17 @@ class Loader:
         found = Measurement(_taken(before, after), max(0, peak - (before.ours_bytes or 0)) if peak else 0, load_s)
         return Loaded(session, found, after)
 
-    def _closed(self, session: ModelSession) -> MemoryUse:
-        before = self._device.read()
-        session.close()
-        self._device.return_freed_memory()
-        return before
+    def _closed(self, sessions: Sequence[ModelSession]) -> MemoryUse:
+        """What was used before."""
+        try:
+            return self._device.read()
+        finally:
+            for session in sessions:
+                try:
+                    session.close()
+                except Exception:  # noqa: BLE001 - supervisor: its memory is watched all the same, and the others go on
+                    _log.exception("%s could not be closed", session.variant)
+            self._device.return_freed_memory()
 
     async def _on_thread(self, function: Callable[[], _Result], /) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -30,13 +31,15 @@ Change = Coroutine[Any, Any, Message]
 
 
 class MemoryChanges:
-    """post: sends a message to the owner. refuse: tells those who wait for a variant that it cannot be loaded."""
+    """context_provider: see DeviceMemory. post: sends a message to the owner.
+    refuse: tells those who wait for a variant that it cannot be loaded."""
 
     def __init__(
         self,
         residents: Residents,
         loader: Loader,
         *,
+        context_provider: str,
         clock: Callable[[], float],
         post: Callable[[Message], None],
         refuse: Callable[[ModelError, str], None],
@@ -56,6 +59,9 @@ class MemoryChanges:
         self.loads = 0
         self.load_failures = 0
         self.evictions: Counter[EvictionReason] = Counter()
+        self._providers: set[str] = set()
+        """Those that have a session, or had one."""
+        self._context_provider = context_provider
         self._residents = residents
         self._ledger = residents.ledger
         self._loader = loader
@@ -99,7 +105,8 @@ class MemoryChanges:
 
     def load(self, variant: str, buckets: tuple[int, ...], holding: Holding) -> Change:
         self.running = f"loading {variant}"
-        self._ledger.admit(variant, holding, context_bytes=self._residents.context_due_bytes)
+        context_bytes = self._residents.context_due_bytes
+        self._ledger.admit(variant, replace(holding, loading_bytes=holding.loading_bytes + context_bytes))
         return self._load(variant, buckets, holding)
 
     async def _load(self, variant: str, buckets: tuple[int, ...], holding: Holding) -> Message:
@@ -114,8 +121,6 @@ class MemoryChanges:
 
     def _not_loaded(self, variant: str, holding: Holding, error: ModelError) -> None:
         self._ledger.release(variant)
-        if self._residents.context_due_bytes:
-            self._ledger.context_bytes = 0
         self.load_failures += 1
         self.is_stale = True
         match error:
@@ -128,15 +133,17 @@ class MemoryChanges:
 
     def _loaded(self, variant: str, buckets: tuple[int, ...], holding: Holding, loaded: Loaded) -> None:
         residents, largest, now_s = self._residents, buckets[-1], self._clock()
-        cost = residents.costs.cost(variant, largest)
-        if residents.context_due_bytes:
-            # What it took is both: the sum is right, and the next ones are measured alone.
-            self._ledger.context_bytes = max(0, loaded.found.resident_bytes - holding.resident_bytes)
-            residents.context_due_bytes = 0
-        else:
+        provider = next(iter(loaded.session.providers), "")
+        if provider in self._providers:
             residents.costs.note(variant, largest, loaded.found)
             self.unsaved = True
-            cost = residents.costs.cost(variant, largest)
+        else:
+            # What it took is the model and the runtime itself: the sum is right, and later ones are measured alone.
+            self._providers.add(provider)
+            self._ledger.context_bytes += max(0, loaded.found.resident_bytes - holding.resident_bytes)
+            if provider == self._context_provider:
+                residents.context_due_bytes = 0
+        cost = residents.costs.cost(variant, largest)
         self._ledger.replace(variant, cost.holding.loaded())
         self._observed(loaded.use)
         self.loads += 1
@@ -155,30 +162,24 @@ class MemoryChanges:
 
     def unload(self, variants: Sequence[str], reason: EvictionReason) -> Change:
         self.running = f"unloading {' and '.join(variants)}"
-        sessions = {variant: self._residents.loaded.pop(variant).session for variant in variants}
-        return self._unload(sessions, reason)
+        sessions = [self._residents.loaded.pop(variant).session for variant in variants]
+        expected_bytes = sum(self._ledger.holdings[variant].resident_bytes for variant in variants)
+        return self._unload(tuple(variants), sessions, expected_bytes, reason)
 
-    async def _unload(self, sessions: Mapping[str, ModelSession], reason: EvictionReason) -> Message:
-        told: Message = self._forget_reading
-        for variant, session in sessions.items():
-            expected_bytes = self._ledger.holdings[variant].resident_bytes
-            try:
-                told = partial(self._observed, await self._loader.unload(session, expected_bytes))
-            except DeviceLost as error:
-                told = partial(self._lose, error)
-            except Exception:  # noqa: BLE001 - supervisor: its memory is watched all the same, and others go on
-                _log.exception("%s could not be closed", variant)
-                told = self._forget_reading
-        return partial(self._unloaded, tuple(sessions), reason, told)
+    async def _unload(
+        self, variants: tuple[str, ...], sessions: Sequence[ModelSession], expected_bytes: int, reason: EvictionReason
+    ) -> Message:
+        try:
+            told: Message = partial(self._observed, await self._loader.unload(sessions, expected_bytes))
+        except DeviceLost as error:
+            told = partial(self._lose, error)
+        return partial(self._unloaded, variants, reason, told)
 
     def _unloaded(self, variants: Sequence[str], reason: EvictionReason, told: Message) -> None:
         for variant in variants:
             self._ledger.release(variant)
             self.evictions[reason] += 1
         told()
-
-    def _forget_reading(self) -> None:
-        self.is_stale = True
 
     # -- running out of memory -----------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from streamapp.errors import OverBudget
+from streamapp.scheduler.device_memory import DeviceMemory
 from streamapp.scheduler.lease_queue import LeaseQueue, Request
 from streamapp.scheduler.leases import HeldLease
 from streamapp.scheduler.loader import Loader
@@ -33,9 +34,15 @@ class MemoryOwner:
     """Used on the event loop's thread."""
 
     def __init__(
-        self, device: str, residents: Residents, loader: Loader, *, keep_alive_s: float, clock: Callable[[], float]
+        self,
+        device: DeviceMemory,
+        residents: Residents,
+        loader: Loader,
+        *,
+        keep_alive_s: float,
+        clock: Callable[[], float],
     ) -> None:
-        self._device = device
+        self._device = device.name
         self._residents = residents
         self._ledger = residents.ledger
         self._degradation = residents.degradation
@@ -43,7 +50,14 @@ class MemoryOwner:
         self._keep_alive_s = keep_alive_s
         self._clock = clock
         self._queue = LeaseQueue(residents, lambda lease: self._post(partial(self._take_back, lease)))
-        self._changes = MemoryChanges(residents, loader, clock=clock, post=self._post, refuse=self._queue.refuse_all)
+        self._changes = MemoryChanges(
+            residents,
+            loader,
+            context_provider=device.context_provider,
+            clock=clock,
+            post=self._post,
+            refuse=self._queue.refuse_all,
+        )
         self._inbox: deque[Message] = deque()
         """Bounded by what is out: requests, leases, one change."""
         self._wake = asyncio.Event()

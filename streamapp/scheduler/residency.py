@@ -24,7 +24,7 @@ from streamapp.scheduler.loader import Load, Loader, RunBlocking
 from streamapp.scheduler.memory_owner import UNLOADING, MemoryOwner
 from streamapp.scheduler.residency_view import ResidencySnapshot
 from streamapp.scheduler.residents import Residents
-from streamapp.zoo.session import BUCKETS
+from streamapp.zoo.buckets import BUCKETS
 
 MAX_WAITING = 256
 
@@ -65,7 +65,7 @@ class ModelResidency:
             pinned=pinned,
         )
         loader = Loader(device, load, costs, run_blocking=run_blocking, clock=clock)
-        owner = MemoryOwner(device.name, residents, loader, keep_alive_s=keep_alive_s, clock=clock)
+        owner = MemoryOwner(device, residents, loader, keep_alive_s=keep_alive_s, clock=clock)
         async with asyncio.TaskGroup() as group:
             group.create_task(owner.run(group), name="residency")
             residency = cls(owner, clock)

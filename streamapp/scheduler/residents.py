@@ -72,7 +72,7 @@ class Residents:
         self.loaded: dict[str, Resident] = {}
         self.buckets = tuple(sorted(buckets))
         self.context_due_bytes = context_bytes
-        """What the runtime will take for itself with the first model, as far as is known; 0 once it has."""
+        """What a runtime will take for itself with its first model, as far as is known; 0 once it has."""
         self._weights = weights
         self._pinned = frozenset(pinned)
 

@@ -447,16 +447,16 @@ def test_a_model_left_out_is_tried_at_once_when_its_memory_is_back() -> None:
 def test_strangers_shrink_the_budget_and_idle_models_make_up_for_it() -> None:
     async def run() -> None:
         card = FakeCard(sizes_mb=THREE, total_mb=2000)
-        async with card.residency(buckets=ONE, reserve_mb=100, pinned=["b"]) as residency:
+        async with card.residency(buckets=ONE, reserve_mb=400, pinned=["b"]) as residency:
             kept = await leased(residency, "a")
             await used(residency, "b")
             await used(residency, "c")
-            assert residency.snapshot().budget_bytes == 1900 * MB
-            card.strangers_mb = 800
+            assert residency.snapshot().budget_bytes == 1600 * MB
+            card.strangers_mb = 400
             await asyncio.sleep(1.5)
-            assert residency.snapshot().budget_bytes == 1100 * MB
+            assert residency.snapshot().budget_bytes == 1200 * MB
             assert names(residency) == {"a", "b"}
-            card.strangers_mb = 1200
+            card.strangers_mb = 800
             await asyncio.sleep(1.5)
             assert names(residency) == {"a"}
             assert residency.snapshot().evictions == {EvictionReason.SHRUNK: 2}
@@ -473,9 +473,9 @@ def test_strangers_shrink_the_budget_and_idle_models_make_up_for_it() -> None:
 def test_a_model_in_use_is_not_lent_again_while_it_stands_over_a_shrunk_budget() -> None:
     async def run() -> None:
         card = FakeCard(sizes_mb=THREE, total_mb=2000)
-        async with card.residency(buckets=ONE) as residency:
+        async with card.residency(buckets=ONE, reserve_mb=200) as residency:
             kept = await leased(residency, "a")
-            card.strangers_mb = 1500
+            card.strangers_mb = 1250
             await asyncio.sleep(1.5)
             with pytest.raises(OverBudget):
                 await used(residency, "a", within_s=1)
