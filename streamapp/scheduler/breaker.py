@@ -30,7 +30,7 @@ class Breaker:
         return Circuit.HALF_OPEN if now_s - self._opened_s >= REST_S else Circuit.OPEN
 
     def admits(self, now_s: float) -> bool:
-        """Whether a call may be made now. If it is the one that tries, its outcome must be told."""
+        """Whether a call may be made now. In HALF_OPEN it is the one that tries: its outcome must be told."""
         match self.state(now_s):
             case Circuit.CLOSED:
                 return True
@@ -50,7 +50,7 @@ class Breaker:
             self._opened_s = now_s
 
     def told_nothing(self) -> None:
-        """The call that was let through ended without saying anything about the model."""
+        """The call that was to try ended without saying anything about the model; no other may tell this."""
         self._is_trying = False
 
     def retry_in_s(self, now_s: float) -> float:

@@ -123,7 +123,7 @@ class NvidiaMemory:
             self._nvml.nvmlInit()
             self._handle = self._find(device_id)
             self.name = f"cuda {self._nvml.nvmlDeviceGetName(self._handle)}"
-        except self._nvml.NVMLError as error:
+        except _failures(self._nvml) as error:
             raise DeviceLost(f"GPU {device_id} cannot be used: {error}; see `nvidia-smi`") from error
 
     def _find(self, device_id: int) -> object:
@@ -142,7 +142,7 @@ class NvidiaMemory:
         try:
             memory = self._nvml.nvmlDeviceGetMemoryInfo(self._handle)
             processes = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
-        except self._nvml.NVMLError as error:
+        except _failures(self._nvml) as error:
             raise DeviceLost(f"{self.name} does not answer: {error}; see `nvidia-smi` and the kernel's log") from error
         # In a container the numbers of processes may be those of its host, and on Windows no use is given.
         ours = [process.usedGpuMemory for process in processes if process.pid == os.getpid()]
@@ -196,6 +196,10 @@ def _nvml() -> ModuleType:
         return importlib.import_module("pynvml")
     except ImportError as error:
         raise DeviceLost("the NVIDIA management library's bindings are not installed; use streamapp[gpu]") from error
+
+
+def _failures(nvml: ModuleType) -> tuple[type[Exception], ...]:
+    return (nvml.NVMLError, nvml.NVMLLibraryMismatchError)
 
 
 def _processor() -> str:

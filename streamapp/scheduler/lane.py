@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -31,9 +32,10 @@ class Lane:
         self._inbox = _start_thread(name)
 
     async def run(self, work: Callable[[], T], *, timeout_s: float, on_late_return: Callable[[], None]) -> T:
-        """Runs `work` on the lane's thread. Raises what it raises, and ModelHung after `timeout_s`: the thread is then
-        left to itself, with the models it uses, and the lane goes on with a new one. `on_late_return` is called on the
-        loop if it comes back after all."""
+        """Runs `work` on the lane's thread. Raises what it raises (RuntimeError in place of what is no Exception), and
+        ModelHung after `timeout_s`. The thread is then left to itself, with the models it uses, as it is when this call
+        is cancelled; the lane goes on with a new one, `replaced` says so, and `on_late_return` is called on the loop if
+        the work comes back after all."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         self._inbox.put(lambda: _perform(work, loop, answer))
@@ -53,15 +55,14 @@ class Lane:
         self._inbox.put(None)
 
     def _replace(self, answer: asyncio.Future[T], on_late_return: Callable[[], None]) -> None:
-        self.close()
-        self.replaced += 1
-        self._inbox = _start_thread(f"{self.name}-{self.replaced}")
-
         def returned(late: asyncio.Future[T]) -> None:
             late.exception()
             on_late_return()
 
         answer.add_done_callback(returned)
+        self.close()
+        self.replaced += 1
+        self._inbox = _start_thread(f"{self.name}-{self.replaced}")
 
 
 def _start_thread(name: str) -> SimpleQueue[_Work]:
@@ -73,23 +74,22 @@ def _start_thread(name: str) -> SimpleQueue[_Work]:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         while (work := inbox.get()) is not None:
             work()
+            del work  # while it waits for the next, it must not hold on to pictures and models
 
     threading.Thread(target=serve, name=name, daemon=True).start()
     return inbox
 
 
 def _perform(work: Callable[[], T], loop: asyncio.AbstractEventLoop, answer: asyncio.Future[T]) -> None:
-    def settle(value: T | None, error: BaseException | None) -> None:
-        if answer.cancelled():
-            return
-        if error is None:
-            answer.set_result(value)  # type: ignore[arg-type]  # a value of T came with it
-        else:
-            answer.set_exception(error)
+    def settle(settled: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settled)
 
     try:
-        value, error = work(), None
+        value = work()
     except BaseException as raised:  # noqa: BLE001 - told to whoever waits, as a Future's executor does
-        value, error = None, raised
-    with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-        loop.call_soon_threadsafe(settle, value, error)
+        # What would end the loop, or cannot pass through a Future, is told in words.
+        is_plain = isinstance(raised, Exception) and not isinstance(raised, StopIteration)
+        settle(partial(answer.set_exception, raised if is_plain else RuntimeError(repr(raised))))
+    else:
+        settle(partial(answer.set_result, value))

@@ -202,7 +202,9 @@ class MemoryOwner:
         return changes.is_stale or now_s - changes.observed_s >= (FRESH_S if hurry else WATCH_S)
 
     def _is_at_work(self) -> bool:
-        return bool(self._residents.loaded or self._degradation.faults or len(self._queue))
+        """Whether what the device shows is of any interest."""
+        lost = self._changes.lost is not None
+        return bool(self._residents.loaded or self._degradation.faults or len(self._queue) or lost)
 
     async def _pause(self, now_s: float) -> None:
         """Until there is a message, or it is time to look again."""

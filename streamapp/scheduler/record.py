@@ -48,6 +48,14 @@ class Record:
         self.done = self.failed = self.items = self.batches = 0
         self.run_s: deque[float] = deque(maxlen=LATENCY_WINDOW)
 
+    def succeeded(self, jobs: int, items: int, run_s: float) -> None:
+        """One run of the operation went well."""
+        self.breaker.succeeded()
+        self.done += jobs
+        self.items += items
+        self.batches += 1
+        self.run_s.append(run_s)
+
     def state(self, now_s: float) -> OperationState:
         circuit = self.breaker.state(now_s)
         return OperationState(self.done, self.failed, circuit, tuple(self.run_s), self.items, self.batches)
