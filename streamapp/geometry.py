@@ -23,3 +23,14 @@ def pairwise_iou(first: Boxes, second: Boxes) -> NDArray[np.float64]:
     union = box_areas(first)[:, None] + box_areas(second)[None, :] - shared
     iou: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared, dtype=np.float64), where=union > 0)
     return iou
+
+
+def pairwise_cover(first: Boxes, second: Boxes) -> NDArray[np.float64]:
+    """Intersection over the smaller of two boxes, of every one of `first` [N] with every one of `second` [M]: [N, M],
+    0 to 1. Unlike the union's it says that a close box and a wide one may be of one thing."""
+    iou = pairwise_iou(first, second)
+    areas = box_areas(first)[:, None], box_areas(second)[None, :]
+    smaller = np.minimum(*areas)
+    shared = iou * (areas[0] + areas[1]) / (1 + iou)
+    cover: NDArray[np.float64] = np.divide(shared, smaller, out=np.zeros_like(iou), where=smaller > 0)
+    return cover

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import cv2
 import numpy as np
 
 from streamapp.errors import ModelMissing, OverBudget
@@ -19,6 +20,7 @@ from streamapp.faces import Detections, Detector, Floats, Mode
 from streamapp.frame import Frame, Image
 from streamapp.pipeline.examiner import Examiner
 from streamapp.results import DropReason, ImageResult
+from streamapp.scheduler.api import Done, Dropped, Failed, Item, Job, ModelRun, Outcome, Value
 from streamapp.sinks.base import Inbox, Output
 from streamapp.sinks.webrtc_track import PictureEncoder
 from streamapp.sources.base import EncodedPicture, FrameNumbering, Outlet
@@ -343,3 +345,59 @@ class ScriptedOperation:
         assert set(sessions) == set(self.variants)
         self.batches.append(list(items))
         return [10 * item for item in items] if self._work is None else self._work(items)
+
+
+Answer = Callable[[Any], Any] | Dropped | Failed
+"""What gives the value of one item, or how the job ends without one."""
+
+
+class ScriptedScheduler:
+    """A Scheduler that answers each operation, by its name, from a script, and remembers its jobs.
+
+    gate: if given, no job ends before it is set."""
+
+    def __init__(self, script: Mapping[str, Answer], *, gate: asyncio.Event | None = None) -> None:
+        self.script = dict(script)
+        self.jobs: list[Job[Any, Any]] = []
+        self.gate = gate
+
+    @property
+    def asked(self) -> list[str]:
+        """The operations of all jobs so far."""
+        return [job.operation.name for job in self.jobs]
+
+    async def submit(self, job: Job[Item, Value]) -> Outcome[Value]:
+        if not job.items:
+            return Done((), (), 0.0, 0.0)
+        self.jobs.append(job)
+        if self.gate is not None:
+            await self.gate.wait()
+        answer = self.script[job.operation.name]
+        if isinstance(answer, Dropped | Failed):
+            return answer
+        runs = tuple(ModelRun(name, "CPUExecutionProvider") for name in job.operation.variants)
+        return Done([answer(item) for item in job.items], runs, 0.0, 0.0)
+
+
+class SpotScreener:
+    """A FaceScreener that takes bright spots for faces, but sees, as BlazeFace does, only those that fill a good
+    part of the picture it is shown."""
+
+    variant = "spots"
+    input_side = 128
+    min_side_px = 24
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def screen(self, rgb: Image, pts_s: float) -> Detections:
+        assert rgb.shape == (self.input_side, self.input_side, 3)
+        self.calls += 1
+        _, _, spots, _ = cv2.connectedComponentsWithStats((rgb.mean(axis=2) > 160).astype(np.uint8))
+        near = [spot for spot in spots[1:, :4].tolist() if min(spot[2:]) >= self.min_side_px]
+        boxes = np.array([(x, y, x + width, y + height) for x, y, width, height in near], np.float32).reshape(-1, 4)
+        keypoints = np.repeat(boxes[:, None, :2], 6, axis=1)
+        return Detections(Detector.MEDIAPIPE, boxes, np.full(len(boxes), 0.9, np.float32), keypoints=keypoints)
+
+    def close(self) -> None:
+        pass

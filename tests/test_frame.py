@@ -84,3 +84,26 @@ def test_fitted_size_keeps_the_aspect_and_is_even(
 def test_rgb_and_bgr_are_each_others_reverse(picture: NDArray[np.uint8]) -> None:
     of = yuv(picture, 320, 240, Colorspace.ITU601, ColorRange.MPEG, "yuv420p")
     assert np.array_equal(PixelReader().rgb(of), PixelReader().bgr(of)[..., ::-1])
+
+
+def test_a_region_has_the_box_in_its_middle_and_so_many_times_around_it() -> None:
+    region = Letterbox.around((100, 200, 160, 240), 2.0, SIDE)
+    assert region.scale == 120 / SIDE
+    assert np.allclose(region.transform() @ (130, 220, 1), (SIDE / 2, SIDE / 2))
+    assert np.allclose(region.transform() @ (100, 190, 1), (SIDE / 4, SIDE / 4))
+    assert Letterbox.around((5, 5, 5, 5), 2.0, SIDE).scale > 0
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "gbrp"])
+@pytest.mark.parametrize("box", [(200, 100, 328, 228), (-40, -40, 88, 88), (560, 400, 688, 528)])
+def test_a_region_is_that_part_of_the_picture_and_black_beside_it(
+    picture: NDArray[np.uint8], pixel_format: str, box: tuple[int, int, int, int]
+) -> None:
+    of = yuv(picture, 640, 480, Colorspace.ITU601, ColorRange.MPEG, pixel_format)
+    region = PixelReader().sampled_rgb(of, Letterbox.around(box, 1.0, SIDE), SIDE)
+    padded = np.pad(PixelReader().rgb(of), ((200, 200), (200, 200), (0, 0))).astype(int)
+    x1, y1, x2, y2 = (edge + 200 for edge in box)
+    expected = padded[y1:y2, x1:x2]
+    assert np.abs(region.astype(int) - expected).mean() < 3.0
+    outside = np.pad(np.zeros((480, 640), bool), 200, constant_values=True)[y1:y2, x1:x2]
+    assert region[1:-1, 1:-1][outside[1:-1, 1:-1]].max(initial=0) <= 60

@@ -26,3 +26,18 @@ def weights_of(*names: str) -> tuple[Variant, Path]:
                 assert variant.mismatch(Digest.of_file(path)) is None, path
                 return variant, path
     pytest.skip(f"weights {' or '.join(names)} are absent (run `streamapp models pull`)")
+
+
+def models_folder(folder: Path, *, without: str = "") -> Path:
+    """A models folder of links to every file of weights there is, but that of the variant `without`. Skips the calling
+    test where there are none."""
+    left_out = load_manifest().named(without).file if without else None
+    shared = shared_dir()
+    for source in (_MODELS, *([shared / "models"] if shared else [])):
+        for variant in load_manifest().variants:
+            link, path = folder / variant.file, source / variant.file
+            if path.is_file() and not link.exists() and variant.file != left_out:
+                link.symlink_to(path.resolve())
+    if not any(folder.iterdir()):
+        pytest.skip("no weights are there (run `streamapp models pull`)")
+    return folder

@@ -29,6 +29,7 @@ LIVE_UNTIL, SPOOF_UNTIL = 0.5, 0.5
 """Once decided, a state holds until the average crosses these."""
 HIGH_ABOVE, LOW_BELOW = 0.75, 0.35
 BAND_MARGIN = 0.1
+GENDER_MARGIN = 0.1
 DECIMALS = 3
 
 
@@ -67,7 +68,8 @@ class _Mean:
             return
         self.samples += 1
         self.value += (value - self.value) / min(self.samples, MEMORY)
-        self.frame, self.at_s, self.model = max(self.frame, frame), max(self.at_s, at_s), model
+        if self.samples == 1 or frame >= self.frame:
+            self.frame, self.at_s, self.model = frame, at_s, model
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ class FaceHistory:
     _attacks: dict[str, _Mean] = field(default_factory=dict)
     _male: _Mean = field(default_factory=_Mean)
     _age: _Mean = field(default_factory=_Mean)
+    _gender: Gender = Gender.FEMALE
     _fake: _Mean = field(default_factory=_Mean)
     _band: DeepfakeBand = DeepfakeBand.MIDDLE
     _seen: _Mean = field(default_factory=_Mean)
@@ -89,9 +92,7 @@ class FaceHistory:
         if findings.liveness is not None:
             self._add_liveness(*findings.liveness, frame, at_s)
         if findings.gender_age is not None:
-            model, found = findings.gender_age
-            self._male.add(found.male, model, frame, at_s)
-            self._age.add(found.age_years, model, frame, at_s)
+            self._add_gender_age(*findings.gender_age, frame, at_s)
         if findings.deepfake is not None:
             model, score = findings.deepfake
             self._fake.add(score.fake, model, frame, at_s)
@@ -99,7 +100,8 @@ class FaceHistory:
         if findings.identification is not None:
             taken = findings.identification
             self._seen.add(0.0, " + ".join(sorted(taken.embeddings)), frame, at_s)
-            self._missing = taken.missing
+            if frame == self._seen.frame:
+                self._missing = taken.missing
 
     @property
     def is_liveness_open(self) -> bool:
@@ -115,24 +117,34 @@ class FaceHistory:
             )
         if self._live.samples:
             score = self._live.value
-            attacks = {name: round(mean.value, DECIMALS) for name, mean in self._attacks.items()}
+            attacks = {name: round(mean.value, DECIMALS) for name, mean in self._attacks.items() if mean.samples}
             freshness = _freshness(self._live, now_s)
             confidence = round(max(score, 1 - score), DECIMALS)
             known["liveness"] = LivenessAnalysis(
                 *freshness, confidence, self._liveness, round(score, DECIMALS), attacks
             )
         if self._male.samples:
-            male = self._male.value
-            gender = Gender.MALE if male >= 0.5 else Gender.FEMALE
-            freshness, confidence = _freshness(self._male, now_s), round(max(male, 1 - male), DECIMALS)
-            known["gender_age"] = GenderAgeAnalysis(*freshness, confidence, gender, round(self._age.value, 1))
+            share = self._male.value if self._gender is Gender.MALE else 1 - self._male.value
+            freshness, age_years = _freshness(self._male, now_s), round(self._age.value, 1)
+            known["gender_age"] = GenderAgeAnalysis(*freshness, round(share, DECIMALS), self._gender, age_years)
         if self._fake.samples:
             score = self._fake.value
             freshness, confidence = _freshness(self._fake, now_s), round(max(score, 1 - score), DECIMALS)
             known["deepfake"] = DeepfakeAnalysis(*freshness, confidence, round(score, DECIMALS), self._band)
         return known
 
+    def _add_gender_age(self, model: str, found: GenderAge, frame: int, at_s: float) -> None:
+        if not math.isfinite(found.male + found.age_years):
+            return
+        self._male.add(found.male, model, frame, at_s)
+        self._age.add(found.age_years, model, frame, at_s)
+        margin = GENDER_MARGIN if self._male.samples > 1 else 0.0
+        border = 0.5 - margin if self._gender is Gender.MALE else 0.5 + margin
+        self._gender = Gender.MALE if self._male.value >= border else Gender.FEMALE
+
     def _add_liveness(self, model: str, found: Liveness, frame: int, at_s: float) -> None:
+        if not math.isfinite(found.live):
+            return
         self._live.add(found.live, model, frame, at_s)
         for name, share in found.attacks:
             self._attacks.setdefault(name, _Mean()).add(share, model, frame, at_s)

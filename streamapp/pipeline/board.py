@@ -11,8 +11,9 @@ from streamapp.faces import Floats, Point, Track
 from streamapp.pipeline.aggregate import FaceHistory, Findings
 from streamapp.results import Analyses
 
-LANDMARKS_FOR_S = 1.0
-"""Landmarks are shown for so long after their keyframe, moved and scaled with the box."""
+LANDMARKS_FOR_S = 2.0
+"""Landmarks are shown for so long after their keyframe, moved and scaled with the box: until the next
+sweep has brought new ones."""
 FORGET_AFTER_S = 60.0
 """A track that is gone is remembered for so long: what was asked about it may still be under way."""
 
@@ -32,6 +33,7 @@ class ResultBoard:
     def __init__(self) -> None:
         self._known: dict[int, _Known] = {}
         self._disputed: set[int] = set()
+        self._unanswered: set[int] = set()
 
     def add(self, track_id: int, findings: Findings, *, frame: int, at_s: float) -> None:
         """What the models said of a track on that frame, taken at `at_s`."""
@@ -50,14 +52,19 @@ class ResultBoard:
         """Notes which tracks a sweep saw, and which it should have seen and did not."""
         self._disputed = (self._disputed - seen) | unseen
 
+    def note_answers(self, answered: Set[int], unanswered: Set[int]) -> None:
+        """Notes about which tracks the models were asked, and for which some of the jobs were dropped."""
+        self._unanswered = (self._unanswered - answered) | unanswered
+
     @property
     def disputed(self) -> Set[int]:
         return frozenset(self._disputed)
 
     @property
     def undecided(self) -> Set[int]:
-        """Tracks whose liveness was asked for and is open."""
-        return frozenset(track_id for track_id, known in self._known.items() if known.history.is_liveness_open)
+        """Tracks whose liveness was asked for and is open, or about which some model did not come to answer."""
+        undecided = {track_id for track_id, known in self._known.items() if known.history.is_liveness_open}
+        return frozenset(undecided | self._unanswered)
 
     def analyses(self, track_id: int, now_s: float) -> Analyses:
         known = self._known.get(track_id)
@@ -80,6 +87,7 @@ class ResultBoard:
         for track_id in gone:
             del self._known[track_id]
         self._disputed &= alive
+        self._unanswered &= alive
 
     def _of(self, track_id: int, at_s: float) -> _Known:
         known = self._known.setdefault(track_id, _Known())

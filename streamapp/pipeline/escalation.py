@@ -139,9 +139,9 @@ class Escalator:
         if request.sweep is not None:
             self._note_sweep(examination, owners, chosen.tracks)
         await self._analyse(examiner, examination, owners, targets, rgb, asker, frame)
-        for failure in examination.failures:
-            if isinstance(failure, Dropped):
-                self._dropped[failure.reason] += 1
+        dropped = [failure.reason for failure in examination.failures if isinstance(failure, Dropped)]
+        self._dropped.update(dropped)
+        self.board.note_answers(*(set(), targets) if dropped else (targets, set()))
 
     async def _analyse(
         self,

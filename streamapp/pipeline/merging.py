@@ -61,14 +61,12 @@ def _without_doubles(faces: list[SeenFace]) -> list[SeenFace]:
         return faces
     boxes = np.array([face.box for face in faces], np.float32)
     overlaps = pairwise_iou(boxes, boxes) > MIN_OVERLAP
-    return [
-        face
-        for row, face in enumerate(faces)
-        if not any(
-            overlaps[row, other] and len(better.seen_by) > len(face.seen_by) and better.score > face.score
-            for other, better in enumerate(faces)
-        )
-    ]
+    kept: list[int] = []
+    for row in sorted(range(len(faces)), key=lambda row: -len(faces[row].seen_by)):
+        face, covering = faces[row], [faces[other] for other in kept if overlaps[row, other]]
+        if not any(len(better.seen_by) > len(face.seen_by) and better.score > face.score for better in covering):
+            kept.append(row)
+    return [faces[row] for row in sorted(kept)]
 
 
 def _pairs(first: NDArray[np.float32], second: NDArray[np.float32]) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from streamapp.faces import Floats, Mode, Point, Track
 from streamapp.pipeline.aggregate import FaceHistory, Findings
 from streamapp.pipeline.examiner import Examination
 from streamapp.pipeline.merging import SeenFace
-from streamapp.results import Analyses, FaceResult, ImageResult, ModelUse, TrackResult
+from streamapp.results import Analyses, FaceResult, ImageResult, ModelUse, Skipped, TrackResult
 from streamapp.zoo.lineup import System
 from streamapp.zoo.spec import Variant
 
@@ -42,7 +42,7 @@ def image_result(
         mode=mode,
         faces=tuple(_face_result(face, of) for face, of in zip(examination.faces, findings, strict=True)),
         models=tuple(_uses(examination, variants)),
-        skipped=tuple(examination.skipped),
+        skipped=tuple(_in_order(examination.skipped)),
         timing_ms=rounded_times(examination.timing_ms),
     )
 
@@ -71,12 +71,18 @@ def _face_result(face: SeenFace, findings: Findings) -> FaceResult:
 
 
 def _uses(examination: Examination, variants: Mapping[str, Variant]) -> Iterable[ModelUse]:
+    """In the order of the systems, whichever answered first."""
     order = list(System)
-    runs = [run for run in examination.runs.values() if run.variant in variants]
-    for run in sorted(runs, key=lambda run: order.index(System.of(variants[run.variant].task))):
-        variant = variants[run.variant]
-        system = System.of(variant.task)
-        yield ModelUse(system, variant.name, variant.licence, variant.commercial_use, run.provider)
+    for variant in sorted(variants.values(), key=lambda variant: order.index(System.of(variant.task))):
+        run = examination.runs.get(variant.name)
+        if run is not None:
+            system = System.of(variant.task)
+            yield ModelUse(system, variant.name, variant.licence, variant.commercial_use, run.provider)
+
+
+def _in_order(skipped: Iterable[Skipped]) -> list[Skipped]:
+    order = list(System)
+    return sorted(skipped, key=lambda s: (order.index(System(s.task)), s.model or "", -1 if s.face is None else s.face))
 
 
 def _points(points: Floats | None) -> tuple[Point, ...] | None:

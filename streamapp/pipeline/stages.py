@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streamapp.faces import Detections, Track
 from streamapp.frame import Box, Frame, Image, Letterbox, PixelReader
-from streamapp.geometry import pairwise_iou
+from streamapp.geometry import pairwise_cover
 from streamapp.settings import PipelineSettings
 from streamapp.tracking.tracker import Tracker
 from streamapp.zoo.base import FaceScreener
@@ -30,8 +30,11 @@ REGION_SIDE = 128
 """Where the screener takes pictures of any size."""
 MAX_REGIONS = 6
 """Regions per frame, taken in turn if there are more: each costs a run of the net."""
-SAME_FACE = 0.3
-"""Intersection over union above which two boxes are of one face."""
+FAR_SHARE = 0.15
+"""Of the picture's longer side. Smaller faces are always looked at closely: from the whole picture, if at all, the
+screener draws them up to twice as wide, and differently in every frame."""
+SAME_FACE = 0.5
+"""Two boxes are of one face if so much of the smaller lies in the other."""
 SCENE_SIDE = 16
 SCENE_CHANGE = 40.0
 """Mean change of brightness, 0 to 255, in a picture of SCENE_SIDE pixels, that is another scene."""
@@ -91,22 +94,18 @@ class ScreeningStage:
     def _look_closely(
         self, frame: Frame, found: Detections, sightings: Sequence[Detections]
     ) -> tuple[Detections, list[Detections]]:
-        """What was found, with what is found where tracks and sightings should be; and the sightings that were not."""
+        """What is found where far tracks and those not found should be, then what was found besides; and the sightings
+        that are not among it: the tracker takes those in, and from the next frame on they are looked at in turn."""
         assert self._screener is not None
         expected = self._tracker.expect(frame.pts_s)
-        tracked = [tuple(box) for box in expected[_unmatched(expected, found.boxes)].tolist()]
+        is_far = (expected[:, 2:] - expected[:, :2]).max(axis=1) < FAR_SHARE * max(frame.width, frame.height)
+        wanted = [tuple(box) for box in expected[is_far | _unmatched(expected, found.boxes)].tolist()]
         self._turn += MAX_REGIONS
-        tracked = [tracked[(self._turn + i) % len(tracked)] for i in range(min(MAX_REGIONS, len(tracked)))]
-        open_sightings = [s for s in sightings if _unmatched(s.boxes, found.boxes).any()]
-        missed = []
-        for box in tracked:
-            found = _with_new(found, self._screen_region(frame, box))
-        for sighting in open_sightings:
-            seen = self._screen_region(frame, tuple(sighting.boxes[0].tolist()))
-            found, before = _with_new(found, seen), len(found)
-            if len(found) == before and _unmatched(sighting.boxes, found.boxes).any():
-                missed.append(sighting)
-        return found, missed
+        close = Detections.none(found.detector)
+        for turn in range(min(MAX_REGIONS, len(wanted))):
+            close = _with_new(close, self._screen_region(frame, wanted[(self._turn + turn) % len(wanted)]))
+        found = _with_new(close, found)
+        return found, [sighting for sighting in sightings if _unmatched(sighting.boxes, found.boxes).any()]
 
     def _screen_region(self, frame: Frame, box: Box) -> Detections:
         """The face nearest to the middle of what surrounds a box, or none."""
@@ -153,10 +152,10 @@ def _unboxed(detections: Detections, box: Letterbox) -> Detections:
 
 
 def _unmatched(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Which boxes overlap none of the others."""
+    """Which boxes are of none of the faces in the others."""
     if not len(boxes) or not len(others):
         return np.ones(len(boxes), bool)
-    return np.asarray(pairwise_iou(boxes, others).max(axis=1) < SAME_FACE, bool)
+    return np.asarray(pairwise_cover(boxes, others).max(axis=1) < SAME_FACE, bool)
 
 
 def _with_new(found: Detections, more: Detections) -> Detections:

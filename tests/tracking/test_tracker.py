@@ -109,3 +109,78 @@ def test_whatever_is_seen_ids_are_unique_and_never_come_back(
         assert not ended & set(ids)
         alive = set(ids)
         assert all(np.isfinite(track.box).all() for track in tracks)
+
+
+def sighted(*boxes: Box) -> list[Detections]:
+    """What a sweep saw, one face each."""
+    return [
+        Detections(
+            Detector.YOLO, np.array([box], np.float32), np.array([0.6], np.float32), np.ones((1, 5, 2), np.float32)
+        )
+        for box in boxes
+    ]
+
+
+def test_expecting_first_changes_nothing() -> None:
+    plain, expecting = Tracker(), Tracker()
+    for i in range(30):
+        boxes = [] if i % 4 == 3 else [square(100 + 5 * i, 60)]
+        where = expecting.expect(i * FRAME_S)
+        found = expecting.update(seen(*boxes), i * FRAME_S)
+        assert found == plain.update(seen(*boxes), i * FRAME_S)
+    assert where[0].tolist() == [*map(float, where[0])]
+    assert np.allclose(where[0], square(100 + 5 * 29, 60), atol=6)
+
+
+def test_nothing_is_expected_before_anything_was_seen() -> None:
+    assert Tracker().expect(1.0).shape == (0, 4)
+
+
+def test_a_sighting_waits_for_its_confirmation_longer_than_a_detection_does() -> None:
+    tracker = Tracker()
+    tracker.update(seen(), 0.0, sighted(square(100, 100, 30)))
+    for i in range(1, 20):
+        assert tracker.update(seen(), i * FRAME_S) == ()
+    (track,) = tracker.update(seen(square(102, 100, 30)), 20 * FRAME_S)
+    assert (track.id, track.state, track.detector) == (1, TrackState.CONFIRMED, Detector.MEDIAPIPE)
+
+
+def test_a_face_sighted_once_a_second_is_one_track_that_coasts_between() -> None:
+    tracker = Tracker(max_sighted_s=2.5)
+    states = []
+    for i in range(120):
+        tracks = tracker.update(seen(), i * FRAME_S, sighted(square(100, 100, 30)) if i % 30 == 0 else ())
+        states.append([(track.id, track.state, track.detector) for track in tracks])
+    assert states[30] == states[60] == [(1, TrackState.CONFIRMED, Detector.YOLO)]
+    assert all(
+        found == [(1, TrackState.COASTING, Detector.YOLO)] for i, found in enumerate(states) if i > 30 and i % 30
+    )
+    assert tracker.update(seen(), 90 * FRAME_S + 2.6) == ()
+
+
+def test_a_sighting_brings_landmarks_for_its_frame_only() -> None:
+    tracker = Tracker(confirm_hits=1)
+    (track,) = tracker.update(seen(), 0.0, sighted(square(100, 100)))
+    assert track.landmarks == ((1.0, 1.0),) * 5
+    (track,) = tracker.update(seen(), FRAME_S)
+    assert track.landmarks is None
+
+
+def test_a_sighting_of_a_tracked_face_makes_no_second_track() -> None:
+    tracker = Tracker()
+    for i in range(10):
+        tracker.update(seen(square(100, 100)), i * FRAME_S)
+    tracks = tracker.update(seen(), 10 * FRAME_S, sighted(square(104, 98)))
+    assert [(track.id, track.state) for track in tracks] == [(1, TrackState.CONFIRMED)]
+    tracks = tracker.update(seen(square(100, 100)), 11 * FRAME_S, sighted(square(400, 100)))
+    assert [track.id for track in tracks] == [1]
+    tracks = tracker.update(seen(square(100, 100), square(401, 101)), 12 * FRAME_S)
+    assert [track.id for track in tracks] == [1, 2]
+
+
+def test_a_face_that_the_screener_saw_last_is_ended_after_the_short_time() -> None:
+    tracker = Tracker(max_coast_s=0.5, max_sighted_s=2.5)
+    tracker.update(seen(), 0.0, sighted(square(100, 100)))
+    tracker.update(seen(square(100, 100)), FRAME_S)
+    assert len(tracker.update(seen(), 0.4)) == 1
+    assert tracker.update(seen(), 0.6) == ()

@@ -6,6 +6,8 @@ import hashlib
 import zipfile
 from pathlib import Path
 
+from streamapp.zoo.manifest import load_manifest
+from streamapp.zoo.registry import Registry
 from streamapp.zoo.spec import Task, Variant, WeightSource, WheelSource
 
 CONTENT = b"weights " * 1000
@@ -35,6 +37,14 @@ def variant(
         output="",
         reference="",
     )
+
+
+def hollow_registry(folder: Path, *names: str) -> Registry:
+    """A models folder that looks as if these variants of the manifest were installed: the files are empty."""
+    manifest = load_manifest()
+    for name in names:
+        (folder / manifest.named(name).file).touch()
+    return Registry(manifest, folder)
 
 
 def wheel_source(*, version: str = "1.0", member: str = MEMBER) -> WheelSource:
