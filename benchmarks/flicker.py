@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.live import ResultLog
@@ -116,8 +117,7 @@ def changes_of(results: Sequence[FrameResult], board: RecordingBoard) -> Changes
 
 
 def _count(values: Iterable[str]) -> int:
-    values = list(values)
-    return sum(a != b for a, b in zip(values, values[1:], strict=False))
+    return sum(a != b for a, b in pairwise(values))
 
 
 async def measure_flicker(settings: Settings, quick: bool) -> tuple[list[Table], list[Figure]]:
@@ -142,8 +142,22 @@ async def measure_flicker(settings: Settings, quick: bool) -> tuple[list[Table],
             if minutes:
                 alone, shown = sum(total.alone.values()) / minutes, sum(total.shown.values()) / minutes
                 figures.append(Figure(f"label changes, crops alone, keyframes {way}", alone, "a minute of a label"))
-                figures.append(Figure(f"label changes, shown, keyframes {way}", shown, "a minute of a label", "< alone", shown < alone))
-    columns = ("video", "keyframes", "label", "crops", "label seconds", "changes alone", "shown", "alone a minute", "shown")
+                figures.append(
+                    Figure(
+                        f"label changes, shown, keyframes {way}", shown, "a minute of a label", "< alone", shown < alone
+                    )
+                )
+    columns = (
+        "video",
+        "keyframes",
+        "label",
+        "crops",
+        "label seconds",
+        "changes alone",
+        "shown",
+        "alone a minute",
+        "shown",
+    )
     notes = ("alone: what each crop says by itself. a minute: of a face with that label on screen.",)
     return [Table("Label changes", columns, tuple(rows), notes)], figures
 

@@ -77,8 +77,8 @@ def street(size: Size = HD) -> list[av.VideoFrame]:
 
 
 class ClipCamera:
-    """A live source of pictures that repeat for ever. Each arrives when it is due, by the clock: what holds up the event
-    loop counts against the frame."""
+    """A live source of pictures that repeat for ever. Each arrives when it is due, by the clock: what holds up the
+    event loop counts against the frame."""
 
     live = True
 

@@ -11,9 +11,10 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,25 +26,28 @@ from streamapp.models import Models
 from streamapp.scheduler.api import Done, Job, Priority
 from streamapp.scheduler.lane import NICENESS
 from streamapp.settings import Settings
-from streamapp.zoo.base import Crop, Face
-from streamapp.zoo.lineup import FaceAnalyser, Lineup
+from streamapp.zoo.base import Crop, Face, FaceModel, Operation
+from streamapp.zoo.lineup import FaceAnalyser
 from streamapp.zoo.ort_session import OrtSession
 
 GOAL = 0.85
 OWNERS, IN_FLIGHT, FACES = 4, 2, 2
 """Streams, keyframes each has under way at once, faces on each of them."""
 BUCKETS = (1, 8)
-TURN_S = 2.0
+TURN_S = 3.0
 DEADLINE_S = 60.0
 
 Work = Callable[[], object]
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
 class Crops:
     """What one model is shown: crops of real faces."""
 
-    analyser: FaceAnalyser[object]
+    variant: str
+    model: FaceModel[object]
+    operation: Operation[Crop, object]
     crops: tuple[Crop, ...]
 
 
@@ -65,7 +69,7 @@ async def measure_saturation(settings: Settings, quick: bool) -> tuple[list[Tabl
         after = models.scheduler.state()
     rows: list[tuple[Cell, ...]] = []
     for each in shown:
-        name = each.analyser.variant
+        name = each.variant
         batches = after.operations[name].batches - before.operations[name].batches
         items = after.operations[name].items - before.operations[name].items
         run_ms = 1e3 * sum(after.operations[name].run_s) / max(1, len(after.operations[name].run_s))
@@ -77,15 +81,23 @@ async def measure_saturation(settings: Settings, quick: bool) -> tuple[list[Tabl
         "Saturated",
         ("what", "analyses a second", "of the floor"),
         (
-            *((f"floor: bare sessions, batch {b}", median(rate[b]), 1.0 if b == 1 else median(rate[b]) / median(rate[1]))
-              for b in BUCKETS),
+            *(
+                (
+                    f"floor: bare sessions, batch {b}",
+                    median(rate[b]),
+                    1.0 if b == 1 else median(rate[b]) / median(rate[1]),
+                )
+                for b in BUCKETS
+            ),
             ("scheduler", median(own), share[1]),
         ),
         (f"{lanes} lanes; {OWNERS} owners with {IN_FLIGHT} keyframes of {FACES} faces each under way at once.",),
     )
     by_model = Table("Batches", ("model", "analyses", "a batch", "lane ms an analysis"), tuple(rows))
     figures = [
-        Figure("saturated: of the bare sessions, one by one", 100 * share[1], "%", f">= {100 * GOAL:g}", share[1] >= GOAL),
+        Figure(
+            "saturated: of the bare sessions, one by one", 100 * share[1], "%", f">= {100 * GOAL:g}", share[1] >= GOAL
+        ),
         Figure("saturated: of the bare sessions in batches of 8", 100 * share[8], "%"),
         Figure("saturated analyses", median(own), "a second"),
     ]
@@ -94,24 +106,29 @@ async def measure_saturation(settings: Settings, quick: bool) -> tuple[list[Tabl
 
 async def _real_crops(models: Models) -> list[Crops]:
     """Faces as a stream sees them, cut for every analysis model."""
-    pictures = [frame.to_ndarray(format="rgb24") for frame in hall()[4 * FPS :: FPS]]
     found: list[tuple[Image, Face]] = []
-    for rgb in pictures:
+    for frame in hall()[4 * FPS :: FPS]:
+        rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
         result = await models.examine(rgb, Mode.PRECISION, client="saturation")
         for face in result.faces:
-            landmarks = None if face.landmarks is None else np.array(face.landmarks, np.float32)
-            found.append((rgb, Face(np.array(face.box, np.float32), landmarks)))
+            if face.landmarks is not None:
+                found.append((rgb, Face(np.array(face.box, np.float32), np.array(face.landmarks, np.float32))))
     if not found:
         raise SystemExit("no face was found in the clip")
-    return [
-        Crops(analyser, tuple(analyser.model.cut(rgb, face) for rgb, face in found if face.landmarks is not None))
-        for analyser in analysers(models.lineup)
-    ]
+    lineup = models.lineup
+    shown = [_cut(recogniser, found) for recogniser in lineup.recognisers]
+    if lineup.antispoofer is not None:
+        shown.append(_cut(lineup.antispoofer, found))
+    if lineup.gender_age is not None:
+        shown.append(_cut(lineup.gender_age, found))
+    if lineup.deepfake is not None:
+        shown.append(_cut(lineup.deepfake, found))
+    return shown
 
 
-def analysers(lineup: Lineup) -> list[FaceAnalyser[object]]:
-    chosen: list[FaceAnalyser[object] | None] = [*lineup.recognisers, lineup.antispoofer, lineup.gender_age]
-    return [analyser for analyser in (*chosen, lineup.deepfake) if analyser is not None]
+def _cut(analyser: FaceAnalyser[V], faces: Sequence[tuple[Image, Face]]) -> Crops:
+    crops = tuple(analyser.model.cut(rgb, face) for rgb, face in faces)
+    return Crops(analyser.variant, analyser.model, analyser.operation, crops)
 
 
 async def _scheduled(models: Models, shown: Sequence[Crops], seconds: float) -> Counter[str]:
@@ -121,11 +138,11 @@ async def _scheduled(models: Models, shown: Sequence[Crops], seconds: float) -> 
 
     async def ask(owner: str, each: Crops, at: int) -> None:
         crops = [each.crops[(at + i) % len(each.crops)] for i in range(FACES)]
-        job = Job(each.analyser.operation, crops, owner, Priority.NEW_FACE, time.monotonic() + DEADLINE_S, "saturation")
+        job = Job(each.operation, crops, owner, Priority.NEW_FACE, time.monotonic() + DEADLINE_S, "saturation")
         outcome = await models.scheduler.submit(job)
         assert isinstance(outcome, Done), outcome
         if time.monotonic() < end_s:
-            done[each.analyser.variant] += len(crops)
+            done[each.variant] += len(crops)
 
     async def keyframes(owner: str, at: int) -> None:
         while time.monotonic() < end_s:
@@ -142,13 +159,13 @@ async def _scheduled(models: Models, shown: Sequence[Crops], seconds: float) -> 
 
 def _bare(models: Models, each: Crops, bucket: int) -> Work:
     """The bare runtime on a ready batch; where the file takes no batches, as many runs."""
-    variant = each.analyser.variant
+    variant = each.variant
     session = models.load(variant, (bucket,))
     assert isinstance(session, OrtSession)
     size = max(size for size in session.buckets.sizes if size <= bucket)
     runtime = session._session
     assert runtime is not None
-    ready = each.analyser.model.preprocess([each.crops[i % len(each.crops)] for i in range(size)])
+    ready = each.model.preprocess([each.crops[i % len(each.crops)] for i in range(size)])
     given = {session.input.name: ready}
 
     def run() -> None:
@@ -170,7 +187,7 @@ def _all_lanes(works: Sequence[Work], lanes: int, seconds: float, shown: Sequenc
                 work()
                 if time.monotonic() >= end_s:
                     return
-                mine[each.analyser.variant] += bucket
+                mine[each.variant] += bucket
 
     threads = [threading.Thread(target=serve, args=(mine,)) for mine in done]
     for thread in threads:
@@ -178,7 +195,3 @@ def _all_lanes(works: Sequence[Work], lanes: int, seconds: float, shown: Sequenc
     for thread in threads:
         thread.join()
     return sum(done, Counter())
-
-
-def total_items(turns: Sequence[Mapping[str, int]]) -> int:
-    return sum(sum(turn.values()) for turn in turns)

@@ -11,8 +11,8 @@ import importlib
 import io
 import logging
 from collections.abc import Sequence
-from types import ModuleType
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,9 +92,7 @@ class OrtSession:
             return_freed_memory()
 
 
-def open_ort_session(
-    variant: Variant, content: bytes, options: SessionOptions, path: Path | None = None
-) -> OrtSession:
+def open_ort_session(variant: Variant, content: bytes, options: SessionOptions, path: Path | None = None) -> OrtSession:
     """Loads verified content. Raises ModelInvalid, RuntimeMissing, ModelOutOfMemory.
 
     path: the file with that content. The runtime's bindings keep bytes they are given for as long as the session lives,

@@ -16,9 +16,9 @@ from benchmarks.noise_models import build, missing_graphs
 from tests.shared_data import shared_dir
 from tests.weights import SHORT_RANGE, weights_of
 
-pytestmark = [pytest.mark.weights, pytest.mark.media, pytest.mark.e2e]
+pytestmark = [pytest.mark.weights, pytest.mark.media, pytest.mark.e2e, pytest.mark.timeout(240)]
 
-ALONE_S, FULL_S = 1.0, 6.0
+ALONE_S, FULL_S = 0.5, 5.0
 LONGEST_GAP_S = 2.0
 """A stream that waited for a model to load would stand still for longer."""
 
