@@ -32,7 +32,7 @@ def main() -> None:
         raise SystemExit(f"not there: {', '.join(missing)}; set STREAMAPP_TEST_SHARED")
     if psutil.virtual_memory().available < FREE_BYTES:
         raise SystemExit(f"{FREE_BYTES / 1e9:g} GB of free memory are needed")
-    seconds = {"alone": 4.0, "full": 10.0} if arguments.quick else {"alone": 20.0, "full": 60.0}
+    seconds = {"alone": 4.0, "full": 10.0} if arguments.quick else {"alone": 10.0, "full": 45.0}
     with tempfile.TemporaryDirectory(prefix="streamapp-budgets-") as folder:
         progress("filling the graphs with noise")
         shared = shared_dir()

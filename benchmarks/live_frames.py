@@ -143,7 +143,7 @@ class Freshness:
 
 async def measure_live(settings: Settings, quick: bool) -> tuple[list[Table], list[Figure]]:
     clips = {"hall": hall(), "street": street()}
-    rounds, seconds = (1, 4.0) if quick else (4, 24.0)
+    rounds, seconds = (1, 4.0) if quick else (3, 16.0)
     streams = {(clip, mode): Stream(f"{clip}, {mode}", []) for clip in clips for mode in (Mode.FAST, Mode.FULL)}
     async with Runtime.start(settings) as runtime:
         await take_turn(runtime, clips["hall"], Mode.FULL, 4.0)  # loads the models

@@ -52,7 +52,7 @@ class Crops:
 
 
 async def measure_saturation(settings: Settings, quick: bool) -> tuple[list[Table], list[Figure]]:
-    rounds = 2 if quick else 12
+    rounds = 2 if quick else 10
     async with Models.start(settings) as models:
         shown = await _real_crops(models)
         await _scheduled(models, shown, 1.0)  # loads
