@@ -60,6 +60,8 @@ class Analysis:
     """The variants it comes from, joined by " + "."""
     frame: int
     """Index of the newest frame it rests on; 0 for a picture."""
+    reason: str
+    """Why that frame was analysed."""
     age_s: float
     samples: int
     """How many crops of this face it rests on."""
@@ -124,6 +126,8 @@ class TrackResult:
     detector: Detector
     state: TrackState
     analyses: Analyses = field(default_factory=Analyses)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """What the mode asks for and this face does not have, and the code of why: a DropReason, or that of an error."""
 
 
 @dataclass(frozen=True, slots=True)

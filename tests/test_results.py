@@ -29,11 +29,11 @@ from streamapp.results import (
     TrackResult,
 )
 
-IDENTITY = IdentityAnalysis("a + b", 7, 0.5, 3, None, UNKNOWN, None, None, {"a": 0.25, "b": -0.1}, ("c",))
-NAMED = IdentityAnalysis("a", 7, 0.5, 3, 0.9, "Ada", 0.8, 0.3, {"a": 0.7}, ())
-LIVENESS = LivenessAnalysis("net", 7, 0.0, 1, 0.9, LivenessState.SPOOF, 0.1, {"print": 0.8, "replay": 0.1})
-GENDER_AGE = GenderAgeAnalysis("net", 7, 0.25, 2, 0.75, Gender.FEMALE, 41.5)
-DEEPFAKE = DeepfakeAnalysis("net", 7, 1.0, 4, 0.6, 0.4, DeepfakeBand.MIDDLE)
+IDENTITY = IdentityAnalysis("a + b", 7, "new_track", 0.5, 3, None, UNKNOWN, None, None, {"a": 0.25, "b": -0.1}, ("c",))
+NAMED = IdentityAnalysis("a", 7, "new_track", 0.5, 3, 0.9, "Ada", 0.8, 0.3, {"a": 0.7}, ())
+LIVENESS = LivenessAnalysis("net", 7, "undecided", 0.0, 1, 0.9, LivenessState.SPOOF, 0.1, {"print": 0.8, "replay": 0.1})
+GENDER_AGE = GenderAgeAnalysis("net", 7, "interval", 0.25, 2, 0.75, Gender.FEMALE, 41.5)
+DEEPFAKE = DeepfakeAnalysis("net", 7, "interval", 1.0, 4, 0.6, 0.4, DeepfakeBand.MIDDLE)
 EVERYTHING = Analyses(identity=IDENTITY, liveness=LIVENESS, gender_age=GENDER_AGE, deepfake=DEEPFAKE)
 
 

@@ -52,6 +52,15 @@ class Findings:
     deepfake: tuple[str, DeepfakeScore] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a crop was taken, in frames and seconds of the stream, and why it was analysed."""
+
+    frame: int
+    pts_s: float
+    reason: str
+
+
 @dataclass(slots=True)
 class _Mean:
     """A running average that forgets slowly."""
@@ -61,15 +70,16 @@ class _Mean:
     frame: int = 0
     at_s: float = 0.0
     model: str = ""
+    reason: str = ""
 
-    def add(self, value: float, model: str, frame: int, at_s: float) -> None:
+    def add(self, value: float, model: str, at: Moment) -> None:
         """What is not a number is left out: it would stay for ever."""
         if not math.isfinite(value):
             return
         self.samples += 1
         self.value += (value - self.value) / min(self.samples, MEMORY)
-        if self.samples == 1 or frame >= self.frame:
-            self.frame, self.at_s, self.model = frame, at_s, model
+        if self.samples == 1 or at.frame >= self.frame:
+            self.frame, self.at_s, self.model, self.reason = at.frame, at.pts_s, model, at.reason
 
 
 @dataclass(slots=True)
@@ -87,26 +97,27 @@ class FaceHistory:
     _seen: _Mean = field(default_factory=_Mean)
     _missing: tuple[str, ...] = ()
 
-    def add(self, findings: Findings, frame: int, at_s: float) -> None:
-        """Takes in what was found in one crop. at_s: when the crop was taken, in seconds of the stream."""
+    def add(self, findings: Findings, at: Moment) -> None:
+        """Takes in what was found in one crop."""
         if findings.liveness is not None:
-            self._add_liveness(*findings.liveness, frame, at_s)
+            self._add_liveness(*findings.liveness, at)
         if findings.gender_age is not None:
-            self._add_gender_age(*findings.gender_age, frame, at_s)
+            self._add_gender_age(*findings.gender_age, at)
         if findings.deepfake is not None:
             model, score = findings.deepfake
-            self._fake.add(score.fake, model, frame, at_s)
+            self._fake.add(score.fake, model, at)
             self._band = _band(self._band, self._fake)
         if findings.identification is not None:
             taken = findings.identification
-            self._seen.add(0.0, " + ".join(sorted(taken.embeddings)), frame, at_s)
-            if frame == self._seen.frame:
+            self._seen.add(0.0, " + ".join(sorted(taken.embeddings)), at)
+            if at.frame == self._seen.frame:
                 self._missing = taken.missing
 
     @property
-    def is_liveness_open(self) -> bool:
-        """Whether it was asked for and the answers so far do not decide it."""
-        return self._live.samples > 0 and self._liveness is LivenessState.UNDECIDED
+    def is_open(self) -> bool:
+        """Whether liveness was asked for and the answers so far do not decide it, or all rests on a single crop."""
+        undecided = self._live.samples > 0 and self._liveness is LivenessState.UNDECIDED
+        return undecided or max(self._live.samples, self._male.samples, self._fake.samples, self._seen.samples) == 1
 
     def analyses(self, now_s: float) -> Analyses:
         """As of `now_s`, in seconds of the stream."""
@@ -133,21 +144,21 @@ class FaceHistory:
             known["deepfake"] = DeepfakeAnalysis(*freshness, confidence, round(score, DECIMALS), self._band)
         return known
 
-    def _add_gender_age(self, model: str, found: GenderAge, frame: int, at_s: float) -> None:
+    def _add_gender_age(self, model: str, found: GenderAge, at: Moment) -> None:
         if not math.isfinite(found.male + found.age_years):
             return
-        self._male.add(found.male, model, frame, at_s)
-        self._age.add(found.age_years, model, frame, at_s)
+        self._male.add(found.male, model, at)
+        self._age.add(found.age_years, model, at)
         margin = GENDER_MARGIN if self._male.samples > 1 else 0.0
         border = 0.5 - margin if self._gender is Gender.MALE else 0.5 + margin
         self._gender = Gender.MALE if self._male.value >= border else Gender.FEMALE
 
-    def _add_liveness(self, model: str, found: Liveness, frame: int, at_s: float) -> None:
+    def _add_liveness(self, model: str, found: Liveness, at: Moment) -> None:
         if not math.isfinite(found.live):
             return
-        self._live.add(found.live, model, frame, at_s)
+        self._live.add(found.live, model, at)
         for name, share in found.attacks:
-            self._attacks.setdefault(name, _Mean()).add(share, model, frame, at_s)
+            self._attacks.setdefault(name, _Mean()).add(share, model, at)
         mean = self._live.value
         match self._liveness:
             case LivenessState.LIVE if mean >= LIVE_UNTIL:
@@ -171,5 +182,5 @@ def _band(before: DeepfakeBand, fake: _Mean) -> DeepfakeBand:
     return DeepfakeBand.MIDDLE
 
 
-def _freshness(mean: _Mean, now_s: float) -> tuple[str, int, float, int]:
-    return mean.model, mean.frame, round(max(0.0, now_s - mean.at_s), DECIMALS), mean.samples
+def _freshness(mean: _Mean, now_s: float) -> tuple[str, int, str, float, int]:
+    return mean.model, mean.frame, mean.reason, round(max(0.0, now_s - mean.at_s), DECIMALS), mean.samples

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from streamapp.faces import Floats, Point, Track
-from streamapp.pipeline.aggregate import FaceHistory, Findings
+from streamapp.frame import Box
+from streamapp.pipeline.aggregate import FaceHistory, Findings, Moment
 from streamapp.results import Analyses
 
 LANDMARKS_FOR_S = 2.0
@@ -25,6 +26,7 @@ class _Known:
     """float32 [5, 2]: landmarks as shares of the box."""
     points_s: float = float("-inf")
     last_s: float = float("-inf")
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 class ResultBoard:
@@ -35,15 +37,17 @@ class ResultBoard:
         self._disputed: set[int] = set()
         self._unanswered: set[int] = set()
 
-    def add(self, track_id: int, findings: Findings, *, frame: int, at_s: float) -> None:
-        """What the models said of a track on that frame, taken at `at_s`."""
-        self._of(track_id, at_s).history.add(findings, frame, at_s)
+    def add(self, track_id: int, findings: Findings, skipped: Mapping[str, str], at: Moment) -> None:
+        """What the models said of a track at that moment, and what they did not, with the code of why."""
+        known = self._of(track_id, at.pts_s)
+        known.history.add(findings, at)
+        known.skipped = dict(skipped)
 
-    def refine(self, track: Track, landmarks: Floats, *, at_s: float) -> None:
-        """The landmarks of a track, float32 [5, 2] in pixels of the frame at which the track was as given."""
-        known = self._of(track.id, at_s)
+    def refine(self, track_id: int, box: Box, landmarks: Floats, *, at_s: float) -> None:
+        """The landmarks of a track, float32 [5, 2] in the same pixels as its box."""
+        known = self._of(track_id, at_s)
         if at_s >= known.points_s:
-            x1, y1, x2, y2 = track.box
+            x1, y1, x2, y2 = box
             sides = np.array((max(x2 - x1, 1.0), max(y2 - y1, 1.0)), np.float32)
             known.points = np.asarray((landmarks - np.array((x1, y1), np.float32)) / sides, np.float32)
             known.points_s = at_s
@@ -62,13 +66,19 @@ class ResultBoard:
 
     @property
     def undecided(self) -> Set[int]:
-        """Tracks whose liveness was asked for and is open, or about which some model did not come to answer."""
-        undecided = {track_id for track_id, known in self._known.items() if known.history.is_liveness_open}
+        """Tracks whose liveness is open, of which only one crop was analysed, or about which some model did not come to
+        answer."""
+        undecided = {track_id for track_id, known in self._known.items() if known.history.is_open}
         return frozenset(undecided | self._unanswered)
 
     def analyses(self, track_id: int, now_s: float) -> Analyses:
         known = self._known.get(track_id)
         return Analyses() if known is None else known.history.analyses(now_s)
+
+    def skipped(self, track_id: int) -> Mapping[str, str]:
+        """What the last time brought no answer for a track, and the code of why."""
+        known = self._known.get(track_id)
+        return {} if known is None else known.skipped
 
     def landmarks(self, track: Track, now_s: float) -> tuple[Point, ...] | None:
         """The newest landmarks of a track, in pixels of the frame at which it is as given."""

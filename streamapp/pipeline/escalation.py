@@ -1,7 +1,7 @@
 """The slow path of one stream: at most one keyframe at a time is examined while frames go on.
 
-It gets its own pixels of the frame, sweeps and analyses through the scheduler, and leaves what it found on the board
-and as sightings, which the frame path picks up when it comes by.
+It analyses the best recent shots of tracks and sweeps whole pictures through the scheduler, and leaves what it found on
+the board and as sightings, which the frame path picks up when it comes by.
 """
 
 from __future__ import annotations
@@ -9,21 +9,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from streamapp.faces import Detections, Detector, Mode, Track, TrackState
-from streamapp.frame import Frame, Image, PixelReader
+from streamapp.frame import Frame, PixelReader
 from streamapp.geometry import pairwise_iou
+from streamapp.pipeline.aggregate import Moment
 from streamapp.pipeline.board import ResultBoard
 from streamapp.pipeline.examiner import Asker, Examination, Examiner
 from streamapp.pipeline.keyframes import KeyframePolicy, KeyframeRequest
-from streamapp.pipeline.merging import MIN_OVERLAP, SeenFace, merged
+from streamapp.pipeline.merging import MIN_OVERLAP, SeenFace
+from streamapp.pipeline.shots import FaceShot
 from streamapp.pipeline.stages import Screened
-from streamapp.results import DropReason, Keyframe
+from streamapp.results import AnalysisKind, DropReason, Keyframe, Skipped
 from streamapp.scheduler.api import Dropped
+from streamapp.zoo.lineup import System
 
 DEADLINE_S = 2.0
 """A live face has moved on by then; what was not begun is dropped."""
@@ -31,10 +34,19 @@ LOSSLESS_DEADLINE_S = 600.0
 """Where every frame waits for its keyframes, nothing is late."""
 
 
+_KINDS = {
+    System.RECOGNITION: AnalysisKind.IDENTITY.value,
+    System.ANTISPOOF: AnalysisKind.LIVENESS.value,
+    System.GENDER_AGE: AnalysisKind.GENDER_AGE.value,
+    System.DEEPFAKE: AnalysisKind.DEEPFAKE.value,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Chosen:
     frame: Frame
     tracks: tuple[Track, ...]
+    shots: Mapping[int, FaceShot]
     request: KeyframeRequest
 
 
@@ -69,13 +81,13 @@ class Escalator:
     async def consider(self, frame: Frame, screened: Screened) -> Keyframe | None:
         """Looks at a frame that was screened; if it is chosen, it is examined from now on. Where nothing may be lost,
         returns when that is done."""
-        keyframe = self._choose(frame, screened.tracks, screened.scene_changed)
+        keyframe = self._choose(frame, screened)
         if keyframe is not None and self._lossless:
             await self._idle.wait()
         return keyframe
 
-    def _choose(self, frame: Frame, tracks: tuple[Track, ...], scene_changed: bool) -> Keyframe | None:
-        now_s = frame.pts_s
+    def _choose(self, frame: Frame, screened: Screened) -> Keyframe | None:
+        now_s, tracks = frame.pts_s, screened.tracks
         self.board.keep({track.id for track in tracks}, now_s)
         request = self._policy.decide(
             tracks,
@@ -83,11 +95,12 @@ class Escalator:
             is_idle=self._idle.is_set(),
             undecided=self.board.undecided,
             disputed=self.board.disputed,
-            scene_changed=scene_changed,
+            scene_changed=screened.scene_changed,
+            qualities={track_id: shot.worth(now_s) for track_id, shot in screened.shots.items()},
         )
         if request is None:
             return None
-        self._chosen = _Chosen(frame, tracks, request)
+        self._chosen = _Chosen(frame, tracks, screened.shots, request)
         self._idle.clear()
         self._work.set()
         reasons = tuple(reason.value for reason in request.reasons)
@@ -120,47 +133,51 @@ class Escalator:
                 self._idle.set()
 
     async def _examine(self, chosen: _Chosen) -> None:
-        frame, request = chosen.frame, chosen.request
-        examiner, examination = self._get_examiner(), Examination()
+        request = chosen.request
         deadline_s = time.monotonic() + (LOSSLESS_DEADLINE_S if self._lossless else DEADLINE_S)
-        reason = ", ".join(request.reasons)
-        asker = Asker(self._stream, request.priority, deadline_s, reason)
-        rgb = await asyncio.to_thread(self._reader.rgb, frame)
-        targets = {track_id for track_id, _ in request.targets}
+        asker = Asker(self._stream, request.priority, deadline_s, ", ".join(request.reasons))
+        if request.targets:
+            await self._analyse(chosen, asker)
         if request.sweep is not None:
-            await examiner.find_faces(rgb, self._mode, asker, examination, screened=_as_detections(chosen.tracks))
-        else:
-            examination.faces = merged([_as_detections([track for track in chosen.tracks if track.id in targets])])
-            await examiner.refine_faces(rgb, asker, examination)
-        owners = _owners(examination.faces, chosen.tracks)
+            await self._sweep(chosen, asker)
+
+    async def _analyse(self, chosen: _Chosen, asker: Asker) -> None:
+        """Shows the models the best recent shot of each track that was asked for."""
+        reasons = dict(chosen.request.targets)
+        shots = [chosen.shots[track_id] for track_id in reasons]
+        pictures = [shot.pixels for shot in shots]
+        examiner, examination = self._get_examiner(), Examination()
+        examination.faces = [_as_face(shot) for shot in shots]
+        await examiner.refine(pictures, asker, examination)
+        await examiner.analyse(pictures, asker, examination)
+        for index, (shot, face, findings) in enumerate(
+            zip(shots, examination.faces, examination.findings, strict=True)
+        ):
+            if face.landmarks is not None:
+                self.board.refine(shot.track_id, shot.box, face.landmarks, at_s=shot.pts_s)
+            at = Moment(shot.frame, shot.pts_s, reasons[shot.track_id])
+            self.board.add(shot.track_id, findings, _codes(examination.skipped, index), at)
+        dropped = self._count_drops(examination)
+        self.board.note_answers(*(set(), set(reasons)) if dropped else (set(reasons), set()))
+
+    async def _sweep(self, chosen: _Chosen, asker: Asker) -> None:
+        """Looks for faces in the whole picture, and for the points of those that are known."""
+        frame, tracks = chosen.frame, chosen.tracks
+        examination = Examination()
+        rgb = await asyncio.to_thread(self._reader.rgb, frame)
+        screened = _as_detections(tracks)
+        await self._get_examiner().find_faces(rgb, self._mode, asker, examination, screened)
+        owners = _owners(examination.faces, tracks)
         for face, track in zip(examination.faces, owners, strict=True):
             if track is not None and face.landmarks is not None:
-                self.board.refine(track, face.landmarks, at_s=frame.pts_s)
-        if request.sweep is not None:
-            self._note_sweep(examination, owners, chosen.tracks)
-        await self._analyse(examiner, examination, owners, targets, rgb, asker, frame)
+                self.board.refine(track.id, track.box, face.landmarks, at_s=frame.pts_s)
+        self._note_sweep(examination, owners, tracks)
+        self._count_drops(examination)
+
+    def _count_drops(self, examination: Examination) -> int:
         dropped = [failure.reason for failure in examination.failures if isinstance(failure, Dropped)]
         self._dropped.update(dropped)
-        self.board.note_answers(*(set(), targets) if dropped else (targets, set()))
-
-    async def _analyse(
-        self,
-        examiner: Examiner,
-        examination: Examination,
-        owners: list[Track | None],
-        targets: set[int],
-        rgb: Image,
-        asker: Asker,
-        frame: Frame,
-    ) -> None:
-        wanted = [(face, track) for face, track in zip(examination.faces, owners, strict=True) if track is not None]
-        wanted = [(face, track) for face, track in wanted if track.id in targets]
-        if not wanted:
-            return
-        examination.faces = [face for face, _ in wanted]
-        await examiner.analyse(rgb, asker, examination)
-        for (_, track), findings in zip(wanted, examination.findings, strict=True):
-            self.board.add(track.id, findings, frame=frame.index, at_s=frame.pts_s)
+        return len(dropped)
 
     def _note_sweep(self, examination: Examination, owners: list[Track | None], tracks: tuple[Track, ...]) -> None:
         pairs = list(zip(examination.faces, owners, strict=True))
@@ -170,6 +187,18 @@ class Escalator:
         if not examination.failures:
             confirmed = {track.id for track in tracks if track.state is TrackState.CONFIRMED}
             self.board.dispute(seen, confirmed - seen)
+
+
+def _as_face(shot: FaceShot) -> SeenFace:
+    box = np.array(shot.box, np.float32)
+    return SeenFace(box, shot.score, None, None, Detector.MEDIAPIPE, (Detector.MEDIAPIPE,))
+
+
+def _codes(skipped: Sequence[Skipped], index: int) -> dict[str, str]:
+    """What was left out of the analysis of one face, by what users would have seen, and the code of why."""
+    return {
+        _KINDS.get(System(one.task), one.task): one.code for one in skipped if one.face is None or one.face == index
+    }
 
 
 def _alone(face: SeenFace) -> Detections:

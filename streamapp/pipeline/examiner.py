@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from streamapp.errors import ModelInputInvalid
-from streamapp.faces import Detections, Mode
+from streamapp.faces import Detections, Detector, Mode
 from streamapp.findings import Embedding
 from streamapp.frame import Image
 from streamapp.pipeline.aggregate import Findings, Identification
@@ -30,6 +30,10 @@ from streamapp.zoo.mtcnn_operations import FacePatch, face_patch, whole_view
 
 MIN_FACE_PX = 16
 """Smaller faces are found, but not analysed: there is nothing in them to see."""
+MIN_RECOGNISED_PX = 28
+"""Smaller ones look alike to recognisers, whoever they are: docs/evaluation.md."""
+MIN_ALONE = 0.9
+"""MTCNN's score from which a face counts that no other detector saw."""
 
 V = TypeVar("V")
 
@@ -82,7 +86,7 @@ class Examiner:
         examination = Examination()
         await self.find_faces(rgb, mode, asker, examination)
         if mode is Mode.FULL:
-            await self.analyse(rgb, asker, examination)
+            await self.analyse([rgb] * len(examination.faces), asker, examination)
         return examination
 
     async def find_faces(
@@ -99,32 +103,33 @@ class Examiner:
                 if mode not in (Mode.FAST, Mode.STANDARD) and screened is None:
                     cascade = group.create_task(self._cascade(rgb, asker, examination))
             chain = [task.result() for task in (screen, detect, cascade) if task is not None]
-            examination.faces = merged([found for found in chain if found is not None])
+            faces = merged([found for found in chain if found is not None])
+            examination.faces = [face for face in faces if face.seen_by != (Detector.MTCNN,) or face.score >= MIN_ALONE]
         if mode in (Mode.PRECISION, Mode.FULL):
-            await self.refine_faces(rgb, asker, examination)
+            await self.refine([rgb] * len(examination.faces), asker, examination)
 
-    async def refine_faces(self, rgb: Image, asker: Asker, examination: Examination) -> None:
-        """Asks MTCNN about the faces that have no landmarks yet."""
+    async def refine(self, pictures: Sequence[Image], asker: Asker, examination: Examination) -> None:
+        """Asks MTCNN about the faces it has not seen by itself. pictures: the one in which each face is."""
         with _Timer(examination, "refine"):
-            await self._refine(rgb, asker, examination)
+            await self._refine(pictures, asker, examination)
 
-    async def analyse(self, rgb: Image, asker: Asker, examination: Examination) -> None:
-        """Asks every analysis model about every face, side by side."""
+    async def analyse(self, pictures: Sequence[Image], asker: Asker, examination: Examination) -> None:
+        """Asks every analysis model about every face, side by side. pictures: the one in which each face is."""
         lineup, faces = self.lineup, examination.faces
         with _Timer(examination, "analyse"):
             async with asyncio.TaskGroup() as group:
                 embedded = [
-                    group.create_task(self._ask_about_faces(rgb, System.RECOGNITION, member, asker, examination))
+                    group.create_task(self._ask_about_faces(pictures, System.RECOGNITION, member, asker, examination))
                     for member in lineup.recognisers
                 ]
                 live = group.create_task(
-                    self._ask_about_faces(rgb, System.ANTISPOOF, lineup.antispoofer, asker, examination)
+                    self._ask_about_faces(pictures, System.ANTISPOOF, lineup.antispoofer, asker, examination)
                 )
                 years = group.create_task(
-                    self._ask_about_faces(rgb, System.GENDER_AGE, lineup.gender_age, asker, examination)
+                    self._ask_about_faces(pictures, System.GENDER_AGE, lineup.gender_age, asker, examination)
                 )
                 fake = group.create_task(
-                    self._ask_about_faces(rgb, System.DEEPFAKE, lineup.deepfake, asker, examination)
+                    self._ask_about_faces(pictures, System.DEEPFAKE, lineup.deepfake, asker, examination)
                 )
         members = [member.variant for member in lineup.recognisers]
         members += [absent.variant for absent in lineup.absent if absent.system is System.RECOGNITION]
@@ -161,11 +166,12 @@ class Examiner:
         item = await asyncio.to_thread(whole_view, rgb)
         return _first(await self._ask(System.MTCNN, self.lineup.cascade, [item], asker, examination))
 
-    async def _refine(self, rgb: Image, asker: Asker, examination: Examination) -> None:
+    async def _refine(self, pictures: Sequence[Image], asker: Asker, examination: Examination) -> None:
         if self.lineup.refinement is None:
             return
-        unseen = [index for index, face in enumerate(examination.faces) if face.landmarks is None]
-        cut = await asyncio.to_thread(lambda: [face_patch(rgb, examination.faces[index].box) for index in unseen])
+        faces = examination.faces
+        unseen = [index for index, face in enumerate(faces) if Detector.MTCNN not in face.seen_by]
+        cut = await asyncio.to_thread(lambda: [face_patch(pictures[index], faces[index].box) for index in unseen])
         patches: list[tuple[int, FacePatch]] = [
             (index, patch) for index, patch in zip(unseen, cut, strict=True) if patch is not None
         ]
@@ -177,13 +183,19 @@ class Examiner:
     # -- analysis -----------------------------------------------------------------------------------------------------
 
     async def _ask_about_faces(
-        self, rgb: Image, system: System, analyser: FaceAnalyser[V] | None, asker: Asker, examination: Examination
+        self,
+        pictures: Sequence[Image],
+        system: System,
+        analyser: FaceAnalyser[V] | None,
+        asker: Asker,
+        examination: Examination,
     ) -> list[V | None]:
         """One answer per face; None where there is none, which `skipped` says why."""
         answers: list[V | None] = [None] * len(examination.faces)
         if analyser is None or not answers:
             return answers
-        cut = await asyncio.to_thread(_cut_all, rgb, analyser, examination.faces)
+        min_px = MIN_RECOGNISED_PX if system is System.RECOGNITION else MIN_FACE_PX
+        cut = await asyncio.to_thread(_cut_all, pictures, examination.faces, analyser, min_px)
         for index, problem in ((i, crop) for i, crop in enumerate(cut) if isinstance(crop, str)):
             examination.skipped.append(Skipped(system, analyser.variant, problem, ModelInputInvalid.code, index))
         crops = [(index, crop) for index, crop in enumerate(cut) if isinstance(crop, Crop)]
@@ -228,13 +240,15 @@ class _Timer:
         self._examination.timing_ms[self._step] = (time.monotonic() - self._start_s) * 1e3
 
 
-def _cut_all(rgb: Image, analyser: FaceAnalyser[V], faces: Iterable[SeenFace]) -> list[Crop | str]:
+def _cut_all(
+    pictures: Sequence[Image], faces: Sequence[SeenFace], analyser: FaceAnalyser[V], min_px: int
+) -> list[Crop | str]:
     """A crop of each face, or why there is none."""
     cut: list[Crop | str] = []
-    for face in faces:
+    for rgb, face in zip(pictures, faces, strict=True):
         width = float(face.box[2] - face.box[0])
-        if not width >= MIN_FACE_PX:
-            cut.append(f"the face is {width:.0f} pixels wide; {MIN_FACE_PX} are needed")
+        if not width >= min_px:
+            cut.append(f"the face is {width:.0f} pixels wide; {min_px} are needed")
             continue
         try:
             cut.append(analyser.model.cut(rgb, Face(np.asarray(face.box, np.float32), face.landmarks)))

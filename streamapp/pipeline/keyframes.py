@@ -6,9 +6,10 @@ attempts; the stream has a budget: what a keyframe cost is paid back by leaving 
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from streamapp.faces import Mode, Track, TrackState
 from streamapp.scheduler.api import Priority
@@ -23,8 +24,10 @@ MAX_ATTEMPTS = 12
 """Analyses of one face because it is undecided or better to be seen."""
 LOST_S = 0.3
 """A face not seen for so long is looked at anew when it comes back: it may be another."""
-AREA_GAIN = 1.8
-"""A face this much larger than when it was last analysed shows more."""
+QUALITY_GAIN = 1.4
+"""A shot of a face so much better than the one analysed last shows more."""
+GOOD_QUALITY, PATIENCE_S = 0.3, 0.4
+"""A new face is analysed once there is a shot as good as this, or after so long whatever it looks like."""
 LOW_SCORE = 0.6
 MAX_TARGETS = 8
 """Faces analysed on one keyframe: the largest batch."""
@@ -81,9 +84,11 @@ class KeyframeRequest:
 class _Looks:
     """What was done about a track so far."""
 
+    since_s: float
+    """When it was first seen."""
     attempts: int = 0
     last_s: float | None = None
-    area: float = 0.0
+    quality: float = 0.0
     unseen_since_s: float | None = None
     was_lost: bool = False
 
@@ -116,33 +121,34 @@ class KeyframePolicy:
         undecided: Set[int] = frozenset(),
         disputed: Set[int] = frozenset(),
         scene_changed: bool = False,
+        qualities: Mapping[int, float] = MappingProxyType({}),
     ) -> KeyframeRequest | None:
         """What to do with this frame, if anything. is_idle: whether the last keyframe is done with. undecided: tracks
-        about which the answers so far leave something open; disputed: those a sweep did not see."""
+        about which the answers so far leave something open; disputed: those a sweep did not see. qualities: of the best
+        shot of each track that has one, 0 to 1; only those can be analysed."""
         self._observe(tracks, now_s)
         self._scene_changed = self._scene_changed or scene_changed
         if self.mode is Mode.FAST or not is_idle:
             return None
         sweep = self._sweep_reason(now_s)
-        targets = self._targets(tracks, now_s, undecided, disputed) if self.mode is Mode.FULL else ()
+        targets = self._targets(tracks, now_s, undecided, disputed, qualities) if self.mode is Mode.FULL else ()
         urgent = self._asked or any(priority_of(reason) is Priority.NEW_FACE for _, reason in targets)
         if (sweep is None and not targets) or (now_s < self._resting_until_s and not urgent):
             return None
         if sweep is not None:
             self._swept_s, self._scene_changed = now_s, False
         self._asked = False
-        by_id = {track.id: track for track in tracks}
         for track_id, _ in targets:
             looks = self._looks[track_id]
             looks.attempts, looks.last_s, looks.was_lost = looks.attempts + 1, now_s, False
-            looks.area = max(looks.area, _area(by_id[track_id]))
+            looks.quality = max(looks.quality, qualities[track_id])
         return KeyframeRequest(sweep, targets)
 
     def _observe(self, tracks: tuple[Track, ...], now_s: float) -> None:
         known = {track.id for track in tracks}
         self._looks = {track_id: looks for track_id, looks in self._looks.items() if track_id in known}
         for track in tracks:
-            looks = self._looks.setdefault(track.id, _Looks())
+            looks = self._looks.setdefault(track.id, _Looks(now_s))
             if track.state is TrackState.COASTING:
                 if looks.unseen_since_s is None:
                     looks.unseen_since_s = now_s
@@ -158,23 +164,31 @@ class KeyframePolicy:
         return Reason.INTERVAL if self._swept_s is None or now_s - self._swept_s >= SWEEP_S else None
 
     def _targets(
-        self, tracks: tuple[Track, ...], now_s: float, undecided: Set[int], disputed: Set[int]
+        self,
+        tracks: tuple[Track, ...],
+        now_s: float,
+        undecided: Set[int],
+        disputed: Set[int],
+        qualities: Mapping[int, float],
     ) -> tuple[tuple[int, Reason], ...]:
         wanted = []
         for track in tracks:
-            if track.state is TrackState.CONFIRMED:
-                reason = self._reason(track, now_s, track.id in undecided, track.id in disputed)
+            if track.state is TrackState.CONFIRMED and track.id in qualities:
+                reason = self._reason(track, now_s, track.id in undecided, track.id in disputed, qualities[track.id])
                 if reason is not None:
                     wanted.append((track, reason))
-        wanted.sort(key=lambda pair: (priority_of(pair[1]), -_area(pair[0])))
+        wanted.sort(key=lambda pair: (priority_of(pair[1]), -qualities[pair[0].id]))
         return tuple((track.id, reason) for track, reason in wanted[:MAX_TARGETS])
 
-    def _reason(self, track: Track, now_s: float, is_undecided: bool, is_disputed: bool) -> Reason | None:
+    def _reason(
+        self, track: Track, now_s: float, is_undecided: bool, is_disputed: bool, quality: float
+    ) -> Reason | None:
         looks = self._looks[track.id]
         if self._asked:
             return Reason.ASKED
         if looks.last_s is None:
-            return Reason.NEW_TRACK
+            is_time = quality >= GOOD_QUALITY or now_s - looks.since_s >= PATIENCE_S
+            return Reason.NEW_TRACK if is_time else None
         since_s = now_s - looks.last_s
         if since_s < COOLDOWN_S:
             return None
@@ -185,13 +199,8 @@ class KeyframePolicy:
                 return Reason.DISAGREEMENT
             if track.score < LOW_SCORE:
                 return Reason.LOW_SCORE
-            if _area(track) >= AREA_GAIN * looks.area:
+            if quality >= QUALITY_GAIN * looks.quality:
                 return Reason.BETTER_VIEW
             if is_undecided:
                 return Reason.UNDECIDED
         return Reason.INTERVAL if since_s >= REFRESH_S else None
-
-
-def _area(track: Track) -> float:
-    x1, y1, x2, y2 = track.box
-    return max(0.0, x2 - x1) * max(0.0, y2 - y1)

@@ -83,6 +83,6 @@ class FramePump:
 
 def _tracked(track: Track, board: ResultBoard | None, now_s: float) -> TrackResult:
     if board is None:
-        return track_result(track, Analyses())
+        return track_result(track, Analyses(), {})
     landmarks = track.landmarks or board.landmarks(track, now_s)
-    return track_result(replace(track, landmarks=landmarks), board.analyses(track.id, now_s))
+    return track_result(replace(track, landmarks=landmarks), board.analyses(track.id, now_s), board.skipped(track.id))

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from streamapp.faces import Floats, Mode, Point, Track
-from streamapp.pipeline.aggregate import FaceHistory, Findings
+from streamapp.pipeline.aggregate import FaceHistory, Findings, Moment
 from streamapp.pipeline.examiner import Examination
+from streamapp.pipeline.keyframes import Reason
 from streamapp.pipeline.merging import SeenFace
 from streamapp.results import Analyses, FaceResult, ImageResult, ModelUse, Skipped, TrackResult
 from streamapp.zoo.lineup import System
@@ -18,7 +19,7 @@ BOX_DECIMALS = 1
 SCORE_DECIMALS = 3
 
 
-def track_result(track: Track, analyses: Analyses) -> TrackResult:
+def track_result(track: Track, analyses: Analyses, skipped: Mapping[str, str]) -> TrackResult:
     return TrackResult(
         id=track.id,
         box=rounded_box(track.box),
@@ -28,6 +29,7 @@ def track_result(track: Track, analyses: Analyses) -> TrackResult:
         detector=track.detector,
         state=track.state,
         analyses=analyses,
+        skipped=skipped,
     )
 
 
@@ -58,7 +60,7 @@ def rounded_box(box: Iterable[float]) -> tuple[float, float, float, float]:
 
 def _face_result(face: SeenFace, findings: Findings) -> FaceResult:
     history = FaceHistory()
-    history.add(findings, frame=0, at_s=0.0)
+    history.add(findings, Moment(frame=0, pts_s=0.0, reason=Reason.ASKED))
     return FaceResult(
         box=rounded_box(face.box.tolist()),
         score=round(face.score, SCORE_DECIMALS),

@@ -82,7 +82,7 @@ class StreamSession:
         self.escalator: Escalator | None = None
         if mode is not Mode.FAST:
             self.escalator = Escalator(name, mode, lambda: models.examiner, self.dropped, lossless=lossless)
-        stage = ScreeningStage(make_screener, settings.pipeline, looks_closely=mode is not Mode.FAST)
+        stage = ScreeningStage(make_screener, settings.pipeline, mode)
         self._pump = FramePump(stage, mode, self.dropped, self._publish, self.escalator)
         self._group: asyncio.TaskGroup | None = None
         self._pending: list[Attachment] = []

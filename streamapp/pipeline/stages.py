@@ -7,16 +7,17 @@ short-range BlazeFace finds near faces only, but follows far ones when shown whe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamapp.faces import Detections, Track
+from streamapp.faces import Detections, Mode, Track
 from streamapp.frame import Box, Frame, Image, Letterbox, PixelReader
 from streamapp.geometry import pairwise_cover
+from streamapp.pipeline.shots import FaceShot, ShotBook
 from streamapp.settings import PipelineSettings
 from streamapp.tracking.tracker import Tracker
 from streamapp.zoo.base import FaceScreener
@@ -48,19 +49,22 @@ class Screened:
     tracks: tuple[Track, ...]
     timing_ms: dict[str, float]
     scene_changed: bool
+    shots: Mapping[int, FaceShot]
+    """The best recent shot of each track, where shots are taken."""
 
 
 class ScreeningStage:
     """Owned by one thread, from `open` to `close`."""
 
     def __init__(
-        self, make_screener: Callable[[], FaceScreener], settings: PipelineSettings, *, looks_closely: bool = False
+        self, make_screener: Callable[[], FaceScreener], settings: PipelineSettings, mode: Mode = Mode.FAST
     ) -> None:
         self._make_screener = make_screener
         self._tracker = Tracker(max_coast_s=settings.max_coast_s, confirm_hits=settings.confirm_hits)
         self._reader = PixelReader()
         self._screener: FaceScreener | None = None
-        self._looks_closely = looks_closely
+        self._looks_closely = mode is not Mode.FAST
+        self._shots = ShotBook() if mode is Mode.FULL else None
         self._turn = 0
         self._scene: Image | None = None
 
@@ -82,6 +86,7 @@ class ScreeningStage:
         regions_s = time.monotonic()
         tracks = self._tracker.update(detections, frame.pts_s, sightings)
         tracked_s = time.monotonic()
+        shots = self._shots.consider(frame, tracks, self._reader) if self._shots else {}
         timing_ms = {
             "decode": (frame.decoded_s - frame.arrived_s) * 1e3,
             "wait": (start_s - frame.decoded_s) * 1e3,
@@ -89,8 +94,9 @@ class ScreeningStage:
             "screen": (screened_s - converted_s) * 1e3,
             "regions": (regions_s - screened_s) * 1e3,
             "track": (tracked_s - regions_s) * 1e3,
+            "shots": (time.monotonic() - tracked_s) * 1e3,
         }
-        return Screened(tracks, timing_ms, self._looks_closely and self._is_new_scene(pixels))
+        return Screened(tracks, timing_ms, self._looks_closely and self._is_new_scene(pixels), shots)
 
     def _look_closely(
         self, frame: Frame, found: Detections, sightings: Sequence[Detections]

@@ -98,8 +98,10 @@ def _example(mode: Mode) -> ImageResult:
     if mode is not Mode.FULL:
         return ImageResult(1280, 720, mode, (_FACE,), (_SCREENER,), (), {"total": 3.8})
     analyses = Analyses(
-        gender_age=GenderAgeAnalysis("genderage", 0, 0.0, 1, None, Gender.FEMALE, 34.0),
-        liveness=LivenessAnalysis("antispoof-mn3", 0, 0.0, 1, 0.88, LivenessState.LIVE, 0.94, {"spoof": 0.06}),
+        gender_age=GenderAgeAnalysis("genderage", 0, "asked_for", 0.0, 1, 0.87, Gender.FEMALE, 34.0),
+        liveness=LivenessAnalysis(
+            "antispoof-mn3", 0, "asked_for", 0.0, 1, 0.94, LivenessState.LIVE, 0.94, {"spoof": 0.06}
+        ),
     )
     face = FaceResult(
         _FACE.box, _FACE.score, None, _FACE.keypoints, Detector.MEDIAPIPE, (Detector.MEDIAPIPE,), analyses

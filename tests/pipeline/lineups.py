@@ -33,10 +33,10 @@ def lineup(folder: Path, *names: str) -> Lineup:
     return Lineup.of(registry, Profile.FULL, Device.CPU, screener=None, min_score=0.5)
 
 
-def seen(detector: Detector, *boxes: Box, points: bool = False) -> Detections:
+def seen(detector: Detector, *boxes: Box, points: bool = False, score: float = 0.95) -> Detections:
     columns = np.array(boxes, np.float32).reshape(-1, 4)
     marks = np.array([face_points(box) for box in boxes], np.float32).reshape(-1, 5, 2) if points else None
-    return Detections(detector, columns, np.full(len(columns), 0.9, np.float32), marks)
+    return Detections(detector, columns, np.full(len(columns), score, np.float32), marks)
 
 
 def face_points(box: Box) -> Floats:
@@ -47,7 +47,12 @@ def face_points(box: Box) -> Floats:
 
 
 def answers(
-    *, mediapipe: tuple[Box, ...] = (), yolo: tuple[Box, ...] = (), mtcnn: tuple[Box, ...] = (), refines: bool = True
+    *,
+    mediapipe: tuple[Box, ...] = (),
+    yolo: tuple[Box, ...] = (),
+    mtcnn: tuple[Box, ...] = (),
+    refines: bool = True,
+    mtcnn_score: float = 0.95,
 ) -> dict[str, Answer]:
     """What each operation says; the detectors their boxes, whatever they are shown."""
 
@@ -61,7 +66,7 @@ def answers(
     return {
         SCREENER: lambda _: seen(Detector.MEDIAPIPE, *mediapipe),
         YOLO: lambda _: seen(Detector.YOLO, *yolo),
-        CASCADE: lambda _: seen(Detector.MTCNN, *mtcnn, points=True),
+        CASCADE: lambda _: seen(Detector.MTCNN, *mtcnn, points=True, score=mtcnn_score),
         REFINEMENT: refined,
         **{name: embedding(name) for name in RECOGNISERS},
         ANTISPOOF: lambda _: Liveness(0.9, (("spoof", 0.1),)),

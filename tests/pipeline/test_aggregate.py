@@ -22,6 +22,7 @@ from streamapp.pipeline.aggregate import (
     FaceHistory,
     Findings,
     Identification,
+    Moment,
 )
 from streamapp.results import UNKNOWN, DeepfakeBand, LivenessState
 
@@ -48,7 +49,7 @@ def identified(*names: str, missing: tuple[str, ...] = ()) -> Findings:
 def history(*findings: Findings) -> FaceHistory:
     made = FaceHistory()
     for frame, one in enumerate(findings):
-        made.add(one, frame, frame / 30)
+        made.add(one, Moment(frame, frame / 30, "new_track"))
     return made
 
 
@@ -73,9 +74,11 @@ def test_nothing_is_said_of_a_face_nobody_was_asked_about() -> None:
 def test_one_crop_is_enough_for_a_state(score: float, expected: LivenessState) -> None:
     of = history(live(score))
     assert state(of) is expected
-    assert of.is_liveness_open is (expected is LivenessState.UNDECIDED)
+    assert of.is_open, "one crop is not much"
+    of.add(live(score), Moment(9, 0.3, "undecided"))
+    assert of.is_open is (expected is LivenessState.UNDECIDED)
     analysis = of.analyses(0.0)["liveness"]
-    assert (analysis.samples, analysis.score) == (1, score)
+    assert (analysis.samples, analysis.score) == (2, score)
     assert analysis.confidence == pytest.approx(max(score, 1 - score))
     assert analysis.attacks == {"print": pytest.approx(1 - score)}
 
@@ -83,14 +86,14 @@ def test_one_crop_is_enough_for_a_state(score: float, expected: LivenessState) -
 def test_a_decided_state_holds_until_the_average_crosses_the_middle() -> None:
     of = history(live(0.9), live(0.3))
     assert (of.analyses(0.0)["liveness"].score, state(of)) == (0.6, LivenessState.LIVE)
-    of.add(live(0.1), 2, 0.1)
+    of.add(live(0.1), Moment(2, 0.1, "new_track"))
     assert state(of) is LivenessState.UNDECIDED
 
 
 def test_a_spoof_held_up_after_a_living_face_is_seen_within_the_memory() -> None:
     of = history(*[live(0.95)] * 30)
     for frame in range(30, 30 + 2 * MEMORY):
-        of.add(live(0.02), frame, frame / 30)
+        of.add(live(0.02), Moment(frame, frame / 30, "new_track"))
     assert state(of) is LivenessState.SPOOF
 
 
@@ -106,7 +109,7 @@ def test_small_noise_changes_no_state_twice(centre: float, wobble: list[float]) 
     for frame, shift in enumerate(wobble):
         score = centre + shift
         for findings in (live(score), fake(score), person(score)):
-            of.add(findings, frame, frame / 30)
+            of.add(findings, Moment(frame, frame / 30, "new_track"))
         states.append(state(of))
         bands.append(band(of))
         genders.append(of.analyses(0.0)["gender_age"].gender)
@@ -144,7 +147,7 @@ def test_gender_changes_only_well_beyond_the_border() -> None:
     of = history(person(0.55), person(0.35))
     assert of.analyses(0.0)["gender_age"].gender is Gender.MALE
     assert of.analyses(0.0)["gender_age"].confidence == pytest.approx(0.45)
-    of.add(person(0.0), 2, 0.1)
+    of.add(person(0.0), Moment(2, 0.1, "new_track"))
     assert of.analyses(0.0)["gender_age"].gender is Gender.FEMALE
 
 
@@ -152,13 +155,13 @@ def test_gender_changes_only_well_beyond_the_border() -> None:
 def test_what_is_no_number_is_left_out(broken: float) -> None:
     only = history(live(broken), fake(broken), person(broken, broken), person(0.8, broken), person(broken, 30))
     assert only.analyses(1.0) == {}
-    assert not only.is_liveness_open
+    assert not only.is_open
     mixed = history(live(broken), live(0.45), fake(broken), fake(0.4), person(broken), person(0.8), person(0.8, broken))
     known = mixed.analyses(1.0)
     assert (known["liveness"].state, known["liveness"].samples) == (LivenessState.UNDECIDED, 1)
     assert (known["deepfake"].band, known["deepfake"].score) == (DeepfakeBand.MIDDLE, 0.4)
     assert (known["gender_age"].age_years, known["gender_age"].samples) == (30.0, 1)
-    assert mixed.is_liveness_open
+    assert mixed.is_open
 
 
 scores = st.lists(st.floats(0, 1), min_size=1, max_size=MEMORY)
@@ -174,8 +177,7 @@ def test_the_order_of_findings_does_not_matter_for_averages_and_freshness(given_
             model = f"net-{frame}"
             of.add(
                 Findings(liveness=(model, Liveness(score, ())), gender_age=(model, GenderAge(score, score))),
-                frame,
-                frame / 30,
+                Moment(frame, frame / 30, "interval"),
             )
     one, other = sorted_history.analyses(5.0), shuffled_history.analyses(5.0)
     for kind in ("liveness", "gender_age"):
@@ -187,8 +189,8 @@ def test_the_order_of_findings_does_not_matter_for_averages_and_freshness(given_
 
 def test_age_is_that_of_the_newest_crop_and_never_negative() -> None:
     of = FaceHistory()
-    of.add(live(0.9), 60, 2.0)
-    of.add(live(0.9), 30, 1.0)
+    of.add(live(0.9), Moment(60, 2.0, "new_track"))
+    of.add(live(0.9), Moment(30, 1.0, "new_track"))
     analysis = of.analyses(2.5)["liveness"]
     assert (analysis.frame, analysis.age_s, analysis.samples) == (60, 0.5, 2)
     assert of.analyses(1.5)["liveness"].age_s == 0.0
@@ -203,7 +205,7 @@ def test_a_face_nobody_enrolled_is_unknown_and_absent_members_are_named() -> Non
 
 def test_an_older_answer_never_overwrites_a_newer() -> None:
     of = FaceHistory()
-    of.add(identified("a", "b"), 10, 1.0)
-    of.add(identified("a", missing=("b",)), 5, 0.5)
+    of.add(identified("a", "b"), Moment(10, 1.0, "new_track"))
+    of.add(identified("a", missing=("b",)), Moment(5, 0.5, "new_track"))
     analysis = of.analyses(1.0)["identity"]
     assert (analysis.frame, analysis.model, analysis.missing, analysis.samples) == (10, "a + b", (), 2)

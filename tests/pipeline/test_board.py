@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streamapp.faces import Detector, Floats, Track, TrackState
 from streamapp.findings import Liveness
-from streamapp.pipeline.aggregate import Findings
+from streamapp.pipeline.aggregate import Findings, Moment
 from streamapp.pipeline.board import FORGET_AFTER_S, LANDMARKS_FOR_S, ResultBoard
 from streamapp.pipeline.keyframes import SWEEP_S
 
@@ -32,8 +32,8 @@ def points_of(board: ResultBoard, of: Track, now_s: float) -> Floats:
 
 def test_findings_stay_with_their_track() -> None:
     board = ResultBoard()
-    board.add(1, live(0.9), frame=3, at_s=0.1)
-    board.add(2, live(0.1), frame=4, at_s=0.2)
+    board.add(1, live(0.9), {}, Moment(3, 0.1, "new_track"))
+    board.add(2, live(0.1), {}, Moment(4, 0.2, "new_track"))
     assert board.analyses(1, 0.3)["liveness"].score == 0.9
     assert board.analyses(2, 0.3)["liveness"].frame == 4
     assert board.analyses(3, 0.3) == {}
@@ -41,23 +41,25 @@ def test_findings_stay_with_their_track() -> None:
 
 def test_findings_that_come_late_count_but_do_not_make_the_newest_look_older() -> None:
     board = ResultBoard()
-    board.add(1, live(0.8), frame=30, at_s=1.0)
-    board.add(1, live(0.9), frame=15, at_s=0.5)
+    board.add(1, live(0.8), {}, Moment(30, 1.0, "new_track"))
+    board.add(1, live(0.9), {}, Moment(15, 0.5, "new_track"))
     analysis = board.analyses(1, 1.5)["liveness"]
     assert (analysis.frame, analysis.age_s, analysis.samples, analysis.score) == (30, 0.5, 2, 0.85)
 
 
 def test_tracks_left_open_are_named() -> None:
     board = ResultBoard()
-    board.add(1, live(0.6), frame=0, at_s=0.0)
-    board.add(2, live(0.9), frame=0, at_s=0.0)
-    board.add(3, Findings(), frame=0, at_s=0.0)
+    board.add(1, live(0.6), {}, Moment(0, 0.0, "new_track"))
+    board.add(2, live(0.9), {}, Moment(0, 0.0, "new_track"))
+    board.add(3, Findings(), {}, Moment(0, 0.0, "new_track"))
+    assert board.undecided == {1, 2}, "one crop is not much"
+    board.add(2, live(0.9), {}, Moment(15, 0.5, "undecided"))
     assert board.undecided == {1}
 
 
 def test_landmarks_are_given_back_where_the_face_has_not_moved() -> None:
     board = ResultBoard()
-    board.refine(track(), POINTS, at_s=1.0)
+    board.refine(1, track().box, POINTS, at_s=1.0)
     assert np.allclose(points_of(board, track(), 1.0), POINTS, atol=0.01)
     assert board.landmarks(track(track_id=2), 1.0) is None
 
@@ -65,7 +67,7 @@ def test_landmarks_are_given_back_where_the_face_has_not_moved() -> None:
 @given(st.floats(-500, 500), st.floats(-500, 500), st.floats(0.25, 4))
 def test_landmarks_move_and_scale_with_the_box(dx: float, dy: float, scale: float) -> None:
     board = ResultBoard()
-    board.refine(track(), POINTS, at_s=0.0)
+    board.refine(1, track().box, POINTS, at_s=0.0)
     moved = track((100 + dx, 100 + dy, 100 + dx + 80 * scale, 100 + dy + 100 * scale))
     expected = (POINTS - 100) * scale + 100 + (dx, dy)
     assert np.allclose(points_of(board, moved, 0.5), expected, atol=0.01)
@@ -73,23 +75,23 @@ def test_landmarks_move_and_scale_with_the_box(dx: float, dy: float, scale: floa
 
 def test_older_landmarks_never_replace_newer() -> None:
     board = ResultBoard()
-    board.refine(track(), POINTS, at_s=1.0)
-    board.refine(track(), POINTS + 10, at_s=0.5)
+    board.refine(1, track().box, POINTS, at_s=1.0)
+    board.refine(1, track().box, POINTS + 10, at_s=0.5)
     assert np.allclose(points_of(board, track(), 1.0), POINTS, atol=0.01)
-    board.refine(track(), POINTS + 10, at_s=1.5)
+    board.refine(1, track().box, POINTS + 10, at_s=1.5)
     assert np.allclose(points_of(board, track(), 1.5), POINTS + 10, atol=0.01)
 
 
 def test_landmarks_fade_but_not_between_one_sweep_and_the_answer_of_the_next() -> None:
     board = ResultBoard()
-    board.refine(track(), POINTS, at_s=0.0)
+    board.refine(1, track().box, POINTS, at_s=0.0)
     assert board.landmarks(track(), SWEEP_S + 0.5) is not None
     assert board.landmarks(track(), LANDMARKS_FOR_S + 0.01) is None
 
 
 def test_a_box_without_area_divides_nothing_by_zero() -> None:
     board = ResultBoard()
-    board.refine(track((5, 5, 5, 5)), POINTS, at_s=0.0)
+    board.refine(1, track((5, 5, 5, 5)).box, POINTS, at_s=0.0)
     points = board.landmarks(track((5, 5, 5, 5)), 0.0)
     assert points is not None
     assert np.isfinite(points).all()
@@ -97,8 +99,8 @@ def test_a_box_without_area_divides_nothing_by_zero() -> None:
 
 def test_a_track_that_is_gone_is_remembered_for_a_while_and_then_forgotten() -> None:
     board = ResultBoard()
-    board.add(1, live(0.6), frame=0, at_s=0.0)
-    board.add(2, live(0.6), frame=0, at_s=0.0)
+    board.add(1, live(0.6), {}, Moment(0, 0.0, "new_track"))
+    board.add(2, live(0.6), {}, Moment(0, 0.0, "new_track"))
     board.keep({1, 2}, 10.0)
     board.keep({1}, 10.0 + FORGET_AFTER_S)
     assert set(board.analyses(2, 70.0)) == {"liveness"}
@@ -110,7 +112,7 @@ def test_a_track_that_is_gone_is_remembered_for_a_while_and_then_forgotten() -> 
 
 def test_what_comes_back_about_a_track_long_gone_is_forgotten_in_its_turn() -> None:
     board = ResultBoard()
-    board.add(7, live(0.6), frame=0, at_s=0.0)
+    board.add(7, live(0.6), {}, Moment(0, 0.0, "new_track"))
     board.keep(set(), FORGET_AFTER_S + 1)
     assert board.undecided == frozenset()
 

@@ -16,6 +16,7 @@ from streamapp.faces import Detector, Mode, Track, TrackState
 from streamapp.pipeline.escalation import Escalator
 from streamapp.pipeline.examiner import Examiner
 from streamapp.pipeline.keyframes import COOLDOWN_S, SWEEP_S
+from streamapp.pipeline.shots import FaceShot
 from streamapp.pipeline.stages import Screened
 from streamapp.results import DropReason, Keyframe
 from streamapp.scheduler.api import Dropped, Failed, Priority
@@ -40,6 +41,14 @@ def track(box: Box = NEAR, track_id: int = 1, state: TrackState = TrackState.CON
     return Track(track_id, box, 0.9, Detector.MEDIAPIPE, state)
 
 
+def shot(of: Track, index: int) -> FaceShot:
+    """A grey one, that shows the face in its middle."""
+    side = of.box[2] - of.box[0]
+    box = (side, side, 2 * side, side + of.box[3] - of.box[1])
+    pixels = np.full((int(3 * side), int(3 * side), 3), 90, np.uint8)
+    return FaceShot(of.id, index, index / 30, pixels, box, of.score, 0.5, 0.5)
+
+
 class Stream:
     """An escalator at work, and the frames that come by."""
 
@@ -49,7 +58,8 @@ class Stream:
 
     async def see(self, index: int, *tracks: Track, scene_changed: bool = False) -> Keyframe | None:
         made = frame(index, video=video_frame(640, 360))
-        return await self.escalator.consider(made, Screened(tracks, {}, scene_changed))
+        shots = {one.id: shot(one, index) for one in tracks if one.state is TrackState.CONFIRMED}
+        return await self.escalator.consider(made, Screened(tracks, {}, scene_changed, shots))
 
     async def settled(self) -> None:
         """Waits until no keyframe is under way."""
@@ -97,7 +107,7 @@ async def test_a_live_stream_waits_for_nothing_and_has_one_keyframe_under_way(tm
             await until(lambda: scheduler.jobs)
             chosen = [await live.see(index, track(), track(FAR, 2)) for index in range(1, 60)]
         assert chosen == [None] * 59
-        assert scheduler.asked == [YOLO]
+        assert scheduler.asked == [REFINEMENT]
         gate.set()
         await live.settled()
         assert set(live.escalator.board.analyses(1, 2.0)) == {"identity", "liveness", "gender_age", "deepfake"}
@@ -149,7 +159,7 @@ async def test_a_face_the_sweep_should_have_seen_is_disputed_until_it_is_seen(tm
         tracks = (track(), track(FAR, 2), track((300, 200, 360, 260), 3, TrackState.COASTING))
         await recording.see(0, *tracks)
         assert recording.escalator.board.disputed == {1}
-        assert await recording.see(round(COOLDOWN_S * 30), *tracks) == Keyframe(("detectors_disagree",))
+        assert await recording.see(round(COOLDOWN_S * 30), *tracks) == Keyframe(("detectors_disagree", "undecided"))
         scheduler.script |= answers(yolo=(NEAR, FAR))
         await recording.see(sweep, *tracks)
         assert recording.escalator.board.disputed == frozenset()
@@ -183,7 +193,7 @@ async def test_a_model_that_fails_does_not_end_the_stream_nor_is_it_asked_about_
     scheduler = ScriptedScheduler(answers(yolo=(NEAR,)) | {broken: Failed(ModelError("broken"))})
     async with stream(scheduler, tmp_path, lossless=True) as recording:
         chosen = [index for index in range(91) if await recording.see(index, track())]
-        assert chosen == [0, 30, 60, 90]
+        assert chosen == [0, 15, 30, 60, 90], "a second crop of a new face, and sweeps"
         assert not recording.dropped
 
 

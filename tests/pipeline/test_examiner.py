@@ -15,7 +15,7 @@ from streamapp.findings import Embedding
 from streamapp.frame import Image
 from streamapp.pipeline import examiner as examiner_module
 from streamapp.pipeline.aggregate import Findings
-from streamapp.pipeline.examiner import MIN_FACE_PX, Examination, Examiner
+from streamapp.pipeline.examiner import MIN_ALONE, MIN_FACE_PX, MIN_RECOGNISED_PX, Examination, Examiner
 from streamapp.results import DropReason, Skipped
 from streamapp.scheduler.api import Dropped, Failed
 from streamapp.zoo.registry import PULL_COMMAND
@@ -170,19 +170,34 @@ async def test_what_mtcnn_does_not_confirm_stays_and_faces_without_landmarks_are
     assert not found.failures
 
 
+@pytest.mark.parametrize(
+    ("width", "skips"),
+    [
+        (MIN_FACE_PX - 1, set(ANALYSTS)),
+        (MIN_RECOGNISED_PX - 1, {ADAFACE, FACENET, ARCFACE}),
+        (MIN_RECOGNISED_PX, set()),
+    ],
+)
 async def test_small_faces_are_named_and_not_analysed_and_the_others_keep_their_answers(
-    tmp_path: Path, rgb: Image
+    tmp_path: Path, rgb: Image, width: float, skips: set[str]
 ) -> None:
-    small = (20.0, 20.0, 20.0 + MIN_FACE_PX - 1, 40.0)
+    small = (20.0, 20.0, 20.0 + width, 50.0)
     scheduler = ScriptedScheduler(answers(mtcnn=(small, NEAR)))
     found = await examined(scheduler, tmp_path, rgb, Mode.FULL)
     assert {(item.model, item.face, item.code) for item in found.skipped} == {
-        (name, 0, "model_input_invalid") for name in ANALYSTS
+        (name, 0, "model_input_invalid") for name in skips
     }
-    assert all(f"{MIN_FACE_PX - 1} pixels wide" in item.reason for item in found.skipped)
-    assert found.findings[0] == Findings()
+    assert all(f"{width:.0f} pixels wide" in item.reason for item in found.skipped)
+    assert (found.findings[0] == Findings()) is (skips == set(ANALYSTS))
     assert found.findings[1].gender_age is not None
     assert found.findings[1].gender_age[0] == GENDER_AGE
+
+
+async def test_a_face_that_only_mtcnn_saw_must_be_a_sure_one(tmp_path: Path, rgb: Image) -> None:
+    scheduler = ScriptedScheduler(answers(yolo=(NEAR,), mtcnn=(NEAR, FAR), mtcnn_score=MIN_ALONE - 0.05))
+    assert len((await examined(scheduler, tmp_path, rgb, Mode.PRECISION)).faces) == 1
+    scheduler = ScriptedScheduler(answers(yolo=(NEAR,), mtcnn=(NEAR, FAR), mtcnn_score=MIN_ALONE + 0.01))
+    assert len((await examined(scheduler, tmp_path, rgb, Mode.PRECISION)).faces) == 2
 
 
 async def test_absent_models_are_named_with_the_command_that_helps(tmp_path: Path, rgb: Image) -> None:

@@ -13,9 +13,11 @@ from streamapp.faces import Detector, Mode, Track, TrackState
 from streamapp.pipeline.keyframes import (
     BUDGET_SHARE,
     COOLDOWN_S,
+    GOOD_QUALITY,
     LOST_S,
     MAX_ATTEMPTS,
     MAX_TARGETS,
+    PATIENCE_S,
     REFRESH_S,
     SWEEP_S,
     KeyframePolicy,
@@ -49,6 +51,7 @@ def decide(
         undecided=frozenset(undecided),
         disputed=frozenset(disputed),
         scene_changed=scene_changed,
+        qualities={track.id: (track.box[2] - track.box[0]) / 250 for track in tracks},
     )
 
 
@@ -186,7 +189,7 @@ def test_after_a_costly_keyframe_the_models_rest_but_for_new_faces() -> None:
 
 def test_the_largest_of_many_new_faces_come_first_and_the_rest_follow() -> None:
     policy = KeyframePolicy(Mode.FULL)
-    tracks = [face(n, side=20 + n) for n in range(1, 13)]
+    tracks = [face(n, side=120 + n) for n in range(1, 13)]
     first, second = decide(policy, 0.0, *tracks), decide(policy, 0.1, *tracks)
     assert [track_id for track_id, _ in (first.targets if first else ())] == list(range(12, 12 - MAX_TARGETS, -1))
     assert [track_id for track_id, _ in (second.targets if second else ())] == [4, 3, 2, 1]
@@ -194,7 +197,7 @@ def test_the_largest_of_many_new_faces_come_first_and_the_rest_follow() -> None:
 
 def test_new_faces_come_before_open_ones_and_those_before_refreshes() -> None:
     policy = analysed(face(1), face(2))
-    request = decide(policy, REFRESH_S, face(1, side=50), face(2, side=110), face(3, side=10), undecided=[1])
+    request = decide(policy, REFRESH_S, face(1, side=50), face(2, side=110), face(3, side=80), undecided=[1])
     assert request is not None
     assert request.targets == ((3, Reason.NEW_TRACK), (1, Reason.UNDECIDED), (2, Reason.INTERVAL))
     assert request.reasons == (Reason.NEW_TRACK, Reason.UNDECIDED, Reason.INTERVAL)
@@ -251,3 +254,18 @@ def test_sweeps_are_no_more_often_than_their_interval_while_nothing_happens() ->
     policy = KeyframePolicy(Mode.FULL)
     swept = [n * FRAME_S for n in range(300) if (r := decide(policy, n * FRAME_S, face())) and r.sweep]
     assert all(after - before >= SWEEP_S - 1e-9 for before, after in pairwise(swept))
+
+
+def test_a_new_face_waits_a_moment_for_a_shot_worth_analysing() -> None:
+    policy = KeyframePolicy(Mode.FULL)
+    assert reasons_of(decide(policy, 0.0, face(side=50))) == {}
+    assert reasons_of(decide(policy, PATIENCE_S - 0.1, face(side=50))) == {}
+    assert reasons_of(decide(policy, PATIENCE_S, face(side=50))) == {1: Reason.NEW_TRACK}
+    policy = KeyframePolicy(Mode.FULL)
+    assert reasons_of(decide(policy, 0.0, face(side=50))) == {}
+    assert reasons_of(decide(policy, 0.1, face(side=250 * GOOD_QUALITY))) == {1: Reason.NEW_TRACK}
+
+
+def test_a_track_of_which_there_is_no_shot_is_not_analysed() -> None:
+    policy = KeyframePolicy(Mode.FULL)
+    assert policy.decide((face(),), 1.0, is_idle=True, qualities={}) == KeyframeRequest(Reason.INTERVAL, ())

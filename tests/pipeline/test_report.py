@@ -33,8 +33,16 @@ def test_a_track_is_told_with_few_decimals() -> None:
     track = Track(
         4, (1.23456, 2.0, 3.99, 4.05), 0.123456, Detector.YOLO, TrackState.COASTING, None, ((1.26, 2.24),) * 6
     )
-    assert track_result(track, Analyses()) == TrackResult(
-        4, (1.2, 2.0, 4.0, 4.0), 0.123, None, ((1.3, 2.2),) * 6, Detector.YOLO, TrackState.COASTING, Analyses()
+    assert track_result(track, Analyses(), {"deepfake": "model_missing"}) == TrackResult(
+        4,
+        (1.2, 2.0, 4.0, 4.0),
+        0.123,
+        None,
+        ((1.3, 2.2),) * 6,
+        Detector.YOLO,
+        TrackState.COASTING,
+        Analyses(),
+        {"deepfake": "model_missing"},
     )
 
 

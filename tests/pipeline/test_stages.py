@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from av import VideoFrame
 
-from streamapp.faces import Detections, Detector, TrackState
+from streamapp.faces import Detections, Detector, Mode, TrackState
 from streamapp.frame import Frame
 from streamapp.pipeline.stages import MAX_REGIONS, Screened, ScreeningStage
 from streamapp.settings import PipelineSettings
@@ -44,7 +44,7 @@ def screener() -> SpotScreener:
 
 @pytest.fixture
 def stage(screener: SpotScreener) -> ScreeningStage:
-    made = ScreeningStage(lambda: screener, PipelineSettings(), looks_closely=True)
+    made = ScreeningStage(lambda: screener, PipelineSettings(), Mode.STANDARD)
     made.open()
     return made
 
@@ -151,13 +151,13 @@ def test_a_cut_is_a_new_scene_and_motion_is_none(stage: ScreeningStage) -> None:
 
 def test_every_step_is_timed(stage: ScreeningStage) -> None:
     timing_ms = stage.process(shown(0)).timing_ms
-    assert {"decode", "wait", "convert", "screen", "regions", "track"} == set(timing_ms)
+    assert {"decode", "wait", "convert", "screen", "regions", "track", "shots"} == set(timing_ms)
 
 
 def test_a_screener_that_takes_pictures_of_any_size_is_shown_regions_too() -> None:
     far = (10.0, 10.0, 20.0, 20.0)
     screener = ScriptedScreener([[], [], [(48.0, 48.0, 80.0, 80.0)]])
-    stage = ScreeningStage(lambda: screener, PipelineSettings(), looks_closely=True)
+    stage = ScreeningStage(lambda: screener, PipelineSettings(), Mode.STANDARD)
     stage.open()
     stage.process(frame(0), [Detections(Detector.YOLO, np.array([far], np.float32), np.ones(1, np.float32))])
     (track,) = stage.process(frame(1)).tracks
@@ -168,7 +168,7 @@ def test_a_screener_that_takes_pictures_of_any_size_is_shown_regions_too() -> No
 def test_a_far_face_has_the_box_of_the_close_look_even_if_the_whole_picture_shows_it() -> None:
     wide, close = (22.0, 14.0, 42.0, 34.0), (32.0, 32.0, 96.0, 96.0)
     screener = ScriptedScreener([[(28.0, 20.0, 36.0, 28.0)], *([[wide], [close]] * 10)])
-    stage = ScreeningStage(lambda: screener, PipelineSettings(), looks_closely=True)
+    stage = ScreeningStage(lambda: screener, PipelineSettings(), Mode.STANDARD)
     stage.open()
     for index in range(8):
         tracks = stage.process(frame(index)).tracks
