@@ -8,7 +8,7 @@ chooses, and with one every half a second.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,7 @@ from benchmarks.live import ResultLog
 from benchmarks.media import shared_dir
 from benchmarks.report import Cell, Figure, Table, progress
 from streamapp.faces import Mode
-from streamapp.pipeline.aggregate import FaceHistory, Findings
+from streamapp.pipeline.aggregate import FaceHistory, Findings, Moment
 from streamapp.pipeline.board import ResultBoard
 from streamapp.pipeline.escalation import Escalator
 from streamapp.results import Analyses, FrameResult
@@ -44,11 +44,11 @@ class RecordingBoard(ResultBoard):
         self.alone: list[tuple[int, float, dict[str, str]]] = []
         """Track, seconds of the stream, labels."""
 
-    def add(self, track_id: int, findings: Findings, *, frame: int, at_s: float) -> None:
+    def add(self, track_id: int, findings: Findings, skipped: Mapping[str, str], at: Moment) -> None:
         history = FaceHistory()
-        history.add(findings, frame, at_s)
-        self.alone.append((track_id, at_s, labels_of(history.analyses(at_s))))
-        super().add(track_id, findings, frame=frame, at_s=at_s)
+        history.add(findings, at)
+        self.alone.append((track_id, at.pts_s, labels_of(history.analyses(at.pts_s))))
+        super().add(track_id, findings, skipped, at)
 
 
 def labels_of(analyses: Analyses) -> dict[str, str]:

@@ -22,7 +22,7 @@ from streamapp.sources.base import FrameNumbering, Outlet
 
 FPS = 30
 HALL_S = 8
-FRAME_PATH = ("convert", "screen", "regions", "track")
+FRAME_PATH = ("convert", "screen", "regions", "track", "shots")
 """The steps of `timing_ms` that every frame takes before its result is out."""
 
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -58,8 +58,8 @@ async def measure_saturation(settings: Settings, quick: bool) -> tuple[list[Tabl
         await _scheduled(models, shown, 1.0)  # loads
         lanes = models.scheduler.state().lanes
         bare = {bucket: [_bare(models, each, bucket) for each in shown] for bucket in BUCKETS}
-        floors: dict[int, list[Counter[str]]] = {bucket: [] for bucket in BUCKETS}
-        ours: list[Counter[str]] = []
+        floors: dict[int, list[dict[str, float]]] = {bucket: [] for bucket in BUCKETS}
+        ours: list[dict[str, float]] = []
         before = models.scheduler.state()
         for number in range(rounds):
             progress(f"saturation: round {number + 1} of {rounds}")
@@ -131,9 +131,9 @@ def _cut(analyser: FaceAnalyser[V], faces: Sequence[tuple[Image, Face]]) -> Crop
     return Crops(analyser.variant, analyser.model, analyser.operation, crops)
 
 
-async def _scheduled(models: Models, shown: Sequence[Crops], seconds: float) -> Counter[str]:
+async def _scheduled(models: Models, shown: Sequence[Crops], seconds: float) -> dict[str, float]:
     """Analyses done in that time, by model."""
-    done: Counter[str] = Counter()
+    done: dict[str, float] = defaultdict(float)
     end_s = time.monotonic() + seconds
 
     async def ask(owner: str, each: Crops, at: int) -> None:
@@ -141,8 +141,7 @@ async def _scheduled(models: Models, shown: Sequence[Crops], seconds: float) -> 
         job = Job(each.operation, crops, owner, Priority.NEW_FACE, time.monotonic() + DEADLINE_S, "saturation")
         outcome = await models.scheduler.submit(job)
         assert isinstance(outcome, Done), outcome
-        if time.monotonic() < end_s:
-            done[each.variant] += len(crops)
+        done[each.variant] += len(crops) * _share_before(end_s, outcome.run_s)
 
     async def keyframes(owner: str, at: int) -> None:
         while time.monotonic() < end_s:
@@ -175,23 +174,31 @@ def _bare(models: Models, each: Crops, bucket: int) -> Work:
     return run
 
 
-def _all_lanes(works: Sequence[Work], lanes: int, seconds: float, shown: Sequence[Crops], bucket: int) -> Counter[str]:
+def _all_lanes(
+    works: Sequence[Work], lanes: int, seconds: float, shown: Sequence[Crops], bucket: int
+) -> dict[str, float]:
     """Analyses done by that many threads in that time, by model."""
-    done = [Counter[str]() for _ in range(lanes)]
+    done: list[dict[str, float]] = [defaultdict(float) for _ in range(lanes)]
     end_s = time.monotonic() + seconds
 
-    def serve(mine: Counter[str]) -> None:
+    def serve(mine: dict[str, float]) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         while True:
             for work, each in zip(works, shown, strict=True):
+                start_s = time.monotonic()
                 work()
+                mine[each.variant] += bucket * _share_before(end_s, time.monotonic() - start_s)
                 if time.monotonic() >= end_s:
                     return
-                mine[each.variant] += bucket
 
     threads = [threading.Thread(target=serve, args=(mine,)) for mine in done]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(done, Counter())
+    return {each.variant: sum(mine[each.variant] for mine in done) for each in shown}
+
+
+def _share_before(end_s: float, run_s: float) -> float:
+    """How much of a run that ends now was over by `end_s`: whole batches would count for much in a short turn."""
+    return min(1.0, max(0.0, 1 - (time.monotonic() - end_s) / max(run_s, 1e-6)))
