@@ -194,8 +194,8 @@ def live_report(streams: Mapping[tuple[str, Mode], Stream]) -> tuple[list[Table]
         )
         figures.append(Figure(f"{clip}: age of shown analyses p95", percentile(found.ages_s, 0.95), "s"))
     notes = (
-        "Live 1280x720 at 30 pictures a second. frame path: convert, screen, regions, track and shots; total: from when "
-        "the picture was due at the camera to its result leaving the pump. Steps are medians.",
+        "Live 1280x720 at 30 pictures a second. frame path: convert, screen, regions, track and shots; total: from "
+        "when the picture was due at the camera to its result leaving the pump. Steps are medians.",
     )
     return [
         Table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -41,10 +42,21 @@ def full_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def runs(full_models: Path) -> Iterator[dict[int, Future[BudgetRun]]]:
+    """One process per budget, two at a time: most of their time they wait."""
+
+    def start(budget_mb: int) -> BudgetRun:
+        return run(full_models, budget_mb, alone_s=ALONE_S, seconds=FULL_S, width=640)
+
+    with ThreadPoolExecutor(2) as pool:
+        yield {budget_mb: pool.submit(start, budget_mb) for budget_mb in BUDGETS_MB}
+
+
 @pytest.fixture(scope="module", params=BUDGETS_MB, ids=lambda budget_mb: f"{budget_mb}MB")
-def under_budget(request: pytest.FixtureRequest, full_models: Path) -> BudgetRun:
+def under_budget(request: pytest.FixtureRequest, runs: dict[int, Future[BudgetRun]]) -> BudgetRun:
     """What a process found that ended by itself, with exit code 0, after it was closed amid requests."""
-    return run(full_models, int(request.param), alone_s=ALONE_S, seconds=FULL_S, width=640)
+    return runs[request.param].result()
 
 
 def test_frames_go_on_while_models_come_and_go(under_budget: BudgetRun) -> None:
