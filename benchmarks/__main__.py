@@ -39,6 +39,8 @@ SCRIPTS = (
     Script("sessions", ("benchmarks.sessions",), 2400),
     Script("models", ("benchmarks.models",), 900),
     Script("scheduler", ("benchmarks.scheduler",), 300),
+    Script("escalation", ("benchmarks.escalation",), 1500),
+    Script("budgets", ("benchmarks.budgets",), 1500),
     Script("rtsp", ("benchmarks.rtsp",), 1800),
 )
 

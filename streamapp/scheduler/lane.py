@@ -65,13 +65,18 @@ class Lane:
         self._inbox = _start_thread(f"{self.name}-{self.replaced}")
 
 
+def yield_to_frames() -> None:
+    """Lowers the priority of the calling thread, where the system lets it."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
 def _start_thread(name: str) -> SimpleQueue[_Work]:
     """A daemon: a call that never returns must not keep the process from ending."""
     inbox: SimpleQueue[_Work] = SimpleQueue()
 
     def serve() -> None:
-        with contextlib.suppress(OSError, AttributeError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        yield_to_frames()
         while (work := inbox.get()) is not None:
             work()
             del work  # while it waits for the next, it must not hold on to pictures and models

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from streamapp.scheduler.costs import CostBook, Measurement
 from streamapp.scheduler.device_memory import DeviceMemory, MemoryUse
+from streamapp.scheduler.lane import yield_to_frames
 from streamapp.zoo.base import ModelSession
 
 POLL_S, RETURN_TIMEOUT_S = 0.25, 5.0
@@ -56,7 +57,12 @@ class Loader:
         self._load = load
         self._costs = costs
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model-loader") if run_blocking is None else None
+        # Loading a large model takes seconds of a core: it too waits for the frame path.
+        self._thread = (
+            ThreadPoolExecutor(1, thread_name_prefix="model-loader", initializer=yield_to_frames)
+            if run_blocking is None
+            else None
+        )
         self._run = run_blocking or self._on_thread
 
     async def read(self) -> MemoryUse:

@@ -11,6 +11,7 @@ import importlib
 import io
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -91,18 +92,21 @@ class OrtSession:
             return_freed_memory()
 
 
-def open_ort_session(variant: Variant, content: bytes, options: SessionOptions) -> OrtSession:
-    """Loads verified content. Raises ModelInvalid, RuntimeMissing, ModelOutOfMemory."""
+def open_ort_session(variant: Variant, content: bytes, options: SessionOptions, path: Path | None = None) -> OrtSession:
+    """Loads verified content. Raises ModelInvalid, RuntimeMissing, ModelOutOfMemory.
+
+    path: the file with that content. The runtime's bindings keep bytes they are given for as long as the session lives,
+    and let no other thread run while they read them; they do neither with a path."""
     built_for = _runtime().get_available_providers()
     providers = [provider for provider in provider_options(options) if provider[0] in built_for]
     try:
-        session = _created(content, options, providers)
+        session = _created(content, options, providers, path)
     except _failures() as error:
         failure = _mapped(error, f"{variant.file} cannot be loaded", otherwise=ModelInvalid)
         if len(providers) == 1 or isinstance(failure, ModelOutOfMemory):
             raise failure from error
         _log.warning("%s on %s; trying without", failure, providers[0][0])
-        session = _on_cpu(variant, content, options)
+        session = _on_cpu(variant, content, options, path)
     on_gpu = CUDA in session.get_providers()
     bound_to = ("cuda", options.device_id) if on_gpu else None
     opened = OrtSession(variant.name, session, content, fill=on_gpu, bound_to=bound_to)
@@ -111,14 +115,18 @@ def open_ort_session(variant: Variant, content: bytes, options: SessionOptions) 
     return opened
 
 
-def _on_cpu(variant: Variant, content: bytes, options: SessionOptions) -> onnxruntime.InferenceSession:
+def _on_cpu(
+    variant: Variant, content: bytes, options: SessionOptions, path: Path | None
+) -> onnxruntime.InferenceSession:
     try:
-        return _created(content, options, [(CPU, {})])
+        return _created(content, options, [(CPU, {})], path)
     except _failures() as error:
         raise _mapped(error, f"{variant.file} cannot be loaded", otherwise=ModelInvalid) from error
 
 
-def _created(content: bytes, options: SessionOptions, providers: Sequence[Provider]) -> onnxruntime.InferenceSession:
+def _created(
+    content: bytes, options: SessionOptions, providers: Sequence[Provider], path: Path | None
+) -> onnxruntime.InferenceSession:
     runtime = _runtime()
     settings = runtime.SessionOptions()
     settings.intra_op_num_threads = options.intra_op_threads
@@ -127,21 +135,21 @@ def _created(content: bytes, options: SessionOptions, providers: Sequence[Provid
     settings.add_session_config_entry("session.inter_op.allow_spinning", "0")
     settings.log_severity_level = _QUIET
 
-    def create(graph: bytes) -> onnxruntime.InferenceSession:
+    def create(graph: bytes | str) -> onnxruntime.InferenceSession:
         # The runtime's own fallback changes providers behind our back, at any run, and prints to standard output.
         return runtime.InferenceSession(graph, settings, providers=providers, enable_fallback=0)
 
     if options.graph_cache is None or options.device is Device.CUDA:  # a graph is optimised for one device
-        return create(content)
+        return create(content if path is None else str(path))
     cache, key = GraphCache(options.graph_cache, runtime.__version__), GraphCache.key(content)
     kept = cache.load(key)
     if kept is not None:
         settings.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         return create(kept)
-    with cache.new(key) as path:
-        if path is not None:
-            settings.optimized_model_filepath = str(path)
-        return create(content)
+    with cache.new(key) as target:
+        if target is not None:
+            settings.optimized_model_filepath = str(target)
+        return create(content if path is None else str(path))
 
 
 def provider_options(options: SessionOptions) -> list[Provider]:

@@ -65,14 +65,15 @@ def open_session(registry: Registry, variant: Variant, options: SessionOptions) 
     """Loads a variant whose content is verified. Raises ModelMissing, ModelInvalid, RuntimeMissing, ModelOutOfMemory.
 
     A device that cannot be had is no error but a warning in the log: see `lost_device`."""
-    content = registry.verified(variant).read_bytes()
+    path = registry.verified(variant)
+    content = path.read_bytes()
     refuse_external_data(content, variant.file)
     session: ModelSession
     match options.backend:
         case Backend.ONNXRUNTIME:
             from streamapp.zoo.ort_session import open_ort_session
 
-            session = open_ort_session(variant, content, options)
+            session = open_ort_session(variant, content, options, path)
         case Backend.OPENVINO:
             from streamapp.zoo.openvino_session import open_openvino_session
 
