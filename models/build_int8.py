@@ -108,6 +108,7 @@ def quantised(content: bytes, inputs: Sequence[Floats], *, dynamic: bool) -> byt
         model = shape_inference.infer_shapes(onnx.load(prepared))
         for number, node in enumerate(model.graph.node):
             node.name = node.name or f"node{number}"
+        model.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")  # else it is asked for
         onnx.save(model, prepared)
         if dynamic:
             quantization.quantize_dynamic(prepared, done, per_channel=True)
