@@ -39,6 +39,7 @@ SCRIPTS = (
     Script("sessions", ("benchmarks.sessions",), 2400),
     Script("models", ("benchmarks.models",), 900),
     Script("threads", ("benchmarks.threads",), 1200),
+    Script("scheduler", ("benchmarks.scheduler",), 300),
     Script("rtsp", ("benchmarks.rtsp",), 1800),
 )
 

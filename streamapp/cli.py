@@ -12,7 +12,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from streamapp import __version__, cli_evaluate, cli_models, cli_run
+from streamapp import __version__, cli_evaluate, cli_models, cli_plan, cli_run
 from streamapp.doctor import CheckStatus, diagnose
 from streamapp.errors import ExitCode, StreamappError
 from streamapp.faces import Mode
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_models.models_app, name="models")
 app.add_typer(cli_evaluate.evaluate_app, name="evaluate")
+app.add_typer(cli_plan.plan_app, name="plan")
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ from rich.table import Table
 
 from streamapp.errors import DownloadFailed, ExitCode
 from streamapp.log import redact
-from streamapp.settings import Settings, load_settings
+from streamapp.settings import Profile, Settings, load_settings
 from streamapp.zoo.fetch import Fetched, Progress
-from streamapp.zoo.profiles import Profile, Slot, candidates, choose, slots
+from streamapp.zoo.profiles import Slot, candidates, choose, slots
 from streamapp.zoo.registry import FileCondition, Registry
 from streamapp.zoo.session import Device
 from streamapp.zoo.spec import Task, Variant

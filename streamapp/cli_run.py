@@ -65,6 +65,7 @@ async def run_source(options: RunOptions, settings: Settings) -> ExitCode:
                 mode=options.mode,
                 description=address.redacted,
                 max_frames=options.max_frames,
+                lossless=options.pace is Pace.ASAP,
             )
             attachments = [session.attach(sink) for sink in sinks]
             start = _StartWatch(session)

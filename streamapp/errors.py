@@ -169,6 +169,24 @@ class ModelOutOfMemory(ModelError):
     code = "model_out_of_memory"
 
 
+class ModelHung(ModelError):
+    """A model did not answer in time."""
+
+    code = "model_hung"
+
+
+class ModelSuspended(ModelError):
+    """A model failed too often and is left alone for a while."""
+
+    code = "model_suspended"
+
+
+class DeviceLost(ModelError):
+    """The device whose memory models use does not answer any more, or was never there."""
+
+    code = "device_lost"
+
+
 class OverBudget(ModelError):
     """A model does not fit into the memory budget beside what must stay."""
 
@@ -202,6 +220,27 @@ class OfferUnsupported(OfferInvalid):
 
     code = "offer_unsupported"
     http_status = 422
+
+
+class PictureInvalid(UsageError):
+    """The bytes begin like a picture but are not a whole one."""
+
+    code = "picture_invalid"
+    http_status = 422
+
+
+class PictureUnsupported(UsageError):
+    """The bytes are not of a kind of picture that this app reads."""
+
+    code = "picture_unsupported"
+    http_status = 415
+
+
+class PictureTooLarge(UsageError):
+    """The picture has more pixels than the configured limit, or a side longer than can be handled."""
+
+    code = "picture_too_large"
+    http_status = 413
 
 
 class NotFound(UsageError):

@@ -11,6 +11,8 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+Box = tuple[float, float, float, float]
+"""x1 y1 x2 y2 in pixels."""
 Image = NDArray[np.uint8]
 """Pixels, shape [height, width, 3], dtype uint8; RGB or BGR as the function that made it says."""
 
@@ -57,6 +59,13 @@ class Letterbox:
         longer = max(width, height)
         return cls(longer / side, (longer - width) / 2, (longer - height) / 2)
 
+    @classmethod
+    def around(cls, box: Box, factor: float, side: int) -> Letterbox:
+        """Of the part of a picture that is a square of `factor` times the box's longer side around its middle."""
+        x1, y1, x2, y2 = box
+        reach = max(x2 - x1, y2 - y1, 1.0) * factor
+        return cls(reach / side, (reach - x1 - x2) / 2, (reach - y1 - y2) / 2)
+
     def transform(self, subsampling: int = 1) -> NDArray[np.float64]:
         """The affine map [2, 3] from the picture's pixels, or a plane of fewer, to the square's: corners on corners."""
         shift = (subsampling - 1) / 2
@@ -84,20 +93,24 @@ class PixelReader:
         return self._reformatter.reformat(frame.video, width=width, height=height, format="yuv420p", threads=1)
 
     def letterboxed_rgb(self, frame: Frame, side: int) -> tuple[Image, Letterbox]:
-        """The whole picture as RGB in a black square of `side` pixels, sampled at two neighbours each way.
+        """The whole picture as RGB in a black square of `side` pixels, sampled at two neighbours each way."""
+        box = Letterbox.of(frame.width, frame.height, side)
+        return self.sampled_rgb(frame, box, side), box
+
+    def sampled_rgb(self, frame: Frame, box: Letterbox, side: int) -> Image:
+        """What of the picture lies in that square of `side` pixels, as RGB; black beside the picture.
 
         YUV 4:2:0, which is what decoders give, is sampled before it is converted: a hundredth of the pixels.
         """
-        box = Letterbox.of(frame.width, frame.height, side)
         video = frame.video
         if video.format.name not in ("yuv420p", "yuvj420p"):
-            return letterboxed(self.rgb(frame), box, side), box
+            return letterboxed(self.rgb(frame), box, side)
         full_range = video.format.name == "yuvj420p" or video.color_range == ColorRange.JPEG
         luma, *chroma = (_plane(plane) for plane in video.planes)
         planes = [_sampled(luma, box.transform(), side, 0 if full_range else 16)]
         planes += [_sampled(plane, box.transform(subsampling=2), side, 128) for plane in chroma]
         matrix = _yuv_to_rgb(full_range, video.colorspace == Colorspace.ITU709)
-        return np.asarray(cv2.transform(cv2.merge(planes), matrix), np.uint8), box
+        return np.asarray(cv2.transform(cv2.merge(planes), matrix), np.uint8)
 
     def _convert(self, frame: Frame, pixel_format: str, max_side: int | None) -> Image:
         width, height = fitted_size(frame.width, frame.height, max_side)

@@ -58,4 +58,5 @@ def configure_logging(settings: LogSettings, default_level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(settings.level or default_level)
     logging.getLogger("aioice").setLevel(logging.WARNING)  # it logs every candidate pair
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what a client gets as its answer
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # one line per poll hides what matters

@@ -14,6 +14,24 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """How the models are, as of one moment. Variants, operations and reasons are closed sets."""
+
+    budget_bytes: int
+    bytes_by_owner: Mapping[str, int]
+    loads: int
+    evictions_by_reason: Mapping[str, int]
+    queued_by_class: Mapping[str, int]
+    oldest_s_by_class: Mapping[str, float]
+    done_by_operation: Mapping[str, int]
+    failed_by_operation: Mapping[str, int]
+    run_s_by_operation: Mapping[str, float]
+    """Median of the last batches."""
+    jobs_dropped_by_reason: Mapping[str, int]
+    keyframes_by_reason: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What is exported, as of one moment."""
 
@@ -29,6 +47,7 @@ class Snapshot:
     viewers: int
     latency_s: Mapping[str, float]
     """Newest results' time in this process, arrival to result, by quantile."""
+    models: ModelFigures
 
 
 class _SnapshotCollector(Collector):
@@ -56,6 +75,24 @@ class _SnapshotCollector(Collector):
             "quantile",
             now.latency_s,
         )
+        yield from _model_metrics(now.models)
+
+
+def _model_metrics(now: ModelFigures) -> Iterable[Metric]:
+    yield GaugeMetricFamily("streamapp_model_budget_bytes", "Memory the models may take.", now.budget_bytes)
+    yield CounterMetricFamily("streamapp_model_loads", "Models loaded since the start.", now.loads)
+    for family, name, documentation, label, values in (
+        (GaugeMetricFamily, "model_memory_bytes", "Memory of the models.", "owner", now.bytes_by_owner),
+        (CounterMetricFamily, "model_evictions", "Models unloaded.", "reason", now.evictions_by_reason),
+        (GaugeMetricFamily, "jobs_queued", "Jobs that wait.", "class", now.queued_by_class),
+        (GaugeMetricFamily, "jobs_oldest_seconds", "Age of the oldest job that waits.", "class", now.oldest_s_by_class),
+        (CounterMetricFamily, "jobs_done", "Jobs done.", "operation", now.done_by_operation),
+        (CounterMetricFamily, "jobs_failed", "Jobs that failed.", "operation", now.failed_by_operation),
+        (GaugeMetricFamily, "batch_seconds", "Median of the last batches.", "operation", now.run_s_by_operation),
+        (CounterMetricFamily, "jobs_dropped", "Jobs dropped.", "reason", now.jobs_dropped_by_reason),
+        (CounterMetricFamily, "keyframes", "Frames escalated.", "reason", now.keyframes_by_reason),
+    ):
+        yield _labelled(family, f"streamapp_{name}", documentation, label, values)
 
 
 def exposition(snapshot: Snapshot) -> bytes:

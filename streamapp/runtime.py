@@ -1,4 +1,4 @@
-"""The whole app without a face: settings, the streams at work, and how they are opened and closed."""
+"""The whole app without a face: settings, models, the streams at work, and how they are opened and closed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import cv2
 
 from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError, UsageError
 from streamapp.faces import Mode
+from streamapp.models import Models
 from streamapp.pipeline.session import StreamSession
 from streamapp.results import DropReason
 from streamapp.settings import Settings
@@ -38,28 +39,34 @@ def tune_process() -> None:
 
 
 class Runtime:
-    """Owns every stream of this process, in one TaskGroup."""
+    """Owns every stream of this process, in one TaskGroup, and the scheduler that runs their models."""
 
     def __init__(
-        self, settings: Settings, group: asyncio.TaskGroup, make_screener: Callable[[], FaceScreener] | None = None
+        self,
+        settings: Settings,
+        group: asyncio.TaskGroup,
+        models: Models,
+        make_screener: Callable[[], FaceScreener] | None = None,
     ) -> None:
         self.settings = settings
         self.started_at = time.time()
+        self.models = models
         self._group = group
         self._make_screener = make_screener or (lambda: open_screener(settings))
         self._streams: dict[str, StreamSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closed_frames = 0
         self._closed_dropped: Counter[DropReason] = Counter()
+        self._closed_keyframes: Counter[str] = Counter()
 
     @classmethod
     @asynccontextmanager
     async def start(
         cls, settings: Settings, make_screener: Callable[[], FaceScreener] | None = None
     ) -> AsyncIterator[Runtime]:
-        """Runs the app for the length of the block; closes every stream at its end."""
-        async with asyncio.TaskGroup() as group:
-            runtime = cls(settings, group, make_screener)
+        """Runs the app for the length of the block; closes every stream at its end. Raises ManifestInvalid."""
+        async with Models.start(settings) as models, asyncio.TaskGroup() as group:
+            runtime = cls(settings, group, models, make_screener)
             try:
                 yield runtime
             finally:
@@ -79,6 +86,12 @@ class Runtime:
         """Pictures dropped since the start, streams that are gone included."""
         return sum((session.dropped for session in self._streams.values()), self._closed_dropped)
 
+    @property
+    def keyframes_total(self) -> Counter[str]:
+        """Frames escalated since the start, by reason, streams that are gone included."""
+        escalators = [session.escalator for session in self._streams.values() if session.escalator]
+        return sum((escalator.keyframes for escalator in escalators), self._closed_keyframes)
+
     def open_stream(
         self,
         name: str,
@@ -88,6 +101,7 @@ class Runtime:
         description: str = "",
         added: bool = False,
         max_frames: int | None = None,
+        lossless: bool = False,
     ) -> StreamSession:
         """Starts a stream. Raises UsageError for a bad name, Conflict for a taken one, Overloaded at the limit."""
         if not _NAME.fullmatch(name):
@@ -103,9 +117,11 @@ class Runtime:
             mode=mode or self.settings.pipeline.mode,
             settings=self.settings,
             make_screener=self._make_screener,
+            models=self.models,
             description=description,
             added=added,
             max_frames=max_frames,
+            lossless=lossless,
         )
         self._streams[name] = session
         self._tasks[name] = self._group.create_task(self._run(session), name=f"stream:{name}")
@@ -132,6 +148,8 @@ class Runtime:
         await _finish(session, task)
         self._closed_frames += session.frames
         self._closed_dropped += session.dropped
+        if session.escalator is not None:
+            self._closed_keyframes += session.escalator.keyframes
 
     async def close(self) -> None:
         """Ends every stream, side by side."""

@@ -44,6 +44,12 @@ class ServerSettings(_Section):
     )
     max_streams: Annotated[int, Field(ge=1)] = Field(16, description="Streams added with POST /streams, at most.")
     max_body_bytes: Annotated[int, Field(ge=1024)] = Field(10_000_000, description="Largest request body.")
+    max_image_pixels: Annotated[int, Field(ge=1, le=89_000_000)] = Field(
+        40_000_000, description="Pictures with more pixels are refused before they are decoded."
+    )
+    max_image_requests: Annotated[int, Field(ge=1)] = Field(
+        16, description="Pictures being received, decoded or analysed at once; further ones are refused with 503."
+    )
 
 
 class IceServer(_Section):
@@ -109,6 +115,17 @@ class ScreenRuntime(StrEnum):
     MEDIAPIPE = "mediapipe"
 
 
+class Profile(StrEnum):
+    """Which variant serves each task: zoo/profiles.py."""
+
+    FULL = "full"
+    """Everything at full size; recognition by an ensemble of three."""
+    LIGHT = "light"
+    """What a laptop without a GPU runs."""
+    AUTO = "auto"
+    """By device and by what is installed."""
+
+
 class ModelSettings(_Section):
     dir: Path = Field(Path("models"), description="Where weights are kept.")
     mirror: str | None = Field(None, description="Folder or http(s) URL with model files by name, asked first.")
@@ -118,6 +135,39 @@ class ModelSettings(_Section):
     runtime: ScreenRuntime = Field(
         ScreenRuntime.LITERT, description="What runs the screening net: LiteRT, or MediaPipe's own face detector."
     )
+    profile: Profile = Field(
+        Profile.AUTO, description="Which variant serves each task; auto: by device and by what is installed."
+    )
+
+
+class DeviceChoice(StrEnum):
+    """Where the analysis models run."""
+
+    AUTO = "auto"
+    """On an NVIDIA GPU if there is one and the GPU build of the runtime is installed, else on the processor."""
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class SchedulerSettings(_Section):
+    device: DeviceChoice = Field(
+        DeviceChoice.AUTO,
+        description="Where the analysis models run; auto: on an NVIDIA GPU if there is one and streamapp[gpu] is used.",
+    )
+    lanes: Annotated[int | None, Field(ge=1, le=64)] = Field(
+        None, description="Models that run at once; unset: one on a GPU, else one per processor core."
+    )
+    device_id: Annotated[int, Field(ge=0)] = Field(0, description="Which GPU, as CUDA numbers them.")
+    budget_mb: Annotated[int | None, Field(ge=1)] = Field(
+        None, description="Memory the models may take, in MB of a million bytes; unset: all that others leave."
+    )
+    reserve_mb: Annotated[int, Field(ge=0)] = Field(
+        128, description="Part of the budget no model is given: room for what nobody announced."
+    )
+    keep_alive_s: Annotated[float, Field(gt=0)] = Field(
+        300.0, description="A model nobody has used for so long is unloaded."
+    )
+    queue_size: Annotated[int, Field(ge=1)] = Field(256, description="Jobs that may wait; then the least urgent goes.")
 
 
 class RecordingSettings(_Section):
@@ -149,6 +199,7 @@ class Settings(BaseSettings):
     sources: SourceSettings = SourceSettings()
     pipeline: PipelineSettings = PipelineSettings()
     models: ModelSettings = ModelSettings()
+    scheduler: SchedulerSettings = SchedulerSettings()
     recording: RecordingSettings = RecordingSettings()
     log: LogSettings = LogSettings()
 

@@ -5,23 +5,30 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from streamapp.faces import Detections, Detector, Floats
+from streamapp.errors import ModelMissing, OverBudget
+from streamapp.faces import Detections, Detector, Floats, Mode
 from streamapp.frame import Frame, Image
-from streamapp.results import DropReason
+from streamapp.pipeline.examiner import Examiner
+from streamapp.results import DropReason, ImageResult
 from streamapp.sinks.base import Inbox, Output
 from streamapp.sinks.webrtc_track import PictureEncoder
 from streamapp.sources.base import EncodedPicture, FrameNumbering, Outlet
-from streamapp.zoo.base import TensorShape
+from streamapp.zoo.base import Crop, Face, ModelSession, ModelSpec, TensorShape
 from tests.pictures import video_frame
+from tests.waiting import until
 from tests.webrtc_peers import numbered_picture
 
 Box = tuple[float, float, float, float]
+_Value = TypeVar("_Value")
 
 
 class ScriptedScreener:
@@ -192,3 +199,147 @@ class ScriptedSession:
 
     def close(self) -> None:
         pass
+
+
+@dataclass(frozen=True, slots=True)
+class BrightnessModel(Generic[_Value]):
+    """A model whose answer is made of the mean brightness, 0 to 1, of what it is shown."""
+
+    spec: ModelSpec
+    answer: Callable[[float], _Value]
+
+    def cut(self, rgb: Image, face: Face) -> Crop:
+        return Crop(rgb)
+
+    def preprocess(self, items: Sequence[Crop]) -> Floats:
+        return np.array([[item.pixels.mean() / 255] for item in items], np.float32)
+
+    def postprocess(self, outputs: Sequence[Floats], items: Sequence[Crop]) -> list[_Value]:
+        return [self.answer(float(row[0])) for row in outputs[0]]
+
+
+class EchoSession:
+    """A ModelSession that gives back what it is given."""
+
+    variant = "echo"
+    input = TensorShape("in", (None, 1))
+    outputs = (TensorShape("out", (None, 1)),)
+    providers = ("CPU",)
+
+    def run(self, batch: Floats) -> tuple[Floats, ...]:
+        return (batch,)
+
+    def close(self) -> None:
+        pass
+
+
+class NoModels:
+    """What a stream sees of the models where none but the screener is installed."""
+
+    @property
+    def examiner(self) -> Examiner:
+        raise AssertionError("nothing may be examined in this mode")
+
+    async def require(self, mode: Mode) -> None:
+        if mode is not Mode.FAST:
+            raise ModelMissing(f"mode {mode} needs a model that is not installed")
+
+
+class ScriptedExaminer:
+    """A PictureExaminer that finds nothing, or raises. Remembers what it was asked. Insists on being given pictures
+    that nobody else keeps."""
+
+    def __init__(self, *, error: Exception | None = None, hold: asyncio.Event | None = None) -> None:
+        self.asked: list[tuple[Mode, tuple[int, ...], str]] = []
+        self.running = 0
+        self.cancelled = 0
+        self._error = error
+        self._hold = hold
+        """If given, each call waits for it."""
+
+    async def examine(self, rgb: Image, mode: Mode, *, client: str) -> ImageResult:
+        self.asked.append((mode, rgb.shape, client))
+        height, width = rgb.shape[:2]
+        picture = weakref.ref(rgb)
+        del rgb
+        await until(lambda: picture() is None)  # its memory is free while a slow model works
+        self.running += 1
+        try:
+            if self._hold is not None:
+                await self._hold.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+        if self._error is not None:
+            raise self._error
+        return ImageResult(width, height, mode, (), (), (), {"total": 1.0})
+
+
+class CountedLease:
+    """A Lease that counts how often it was given back."""
+
+    def __init__(self, sessions: Mapping[str, ModelSession]) -> None:
+        self.sessions = sessions
+        self.releases = 0
+
+    def release(self) -> None:
+        self.releases += 1
+
+
+class ScriptedResidency:
+    """A Residency without memory. A variant of `gates` takes until its event to load, one of `errors` cannot be. With
+    `refuses_late`, a request that has to wait ends at its deadline."""
+
+    def __init__(self, *, refuses_late: bool = False) -> None:
+        self.gates: dict[str, asyncio.Event] = {}
+        self.errors: dict[str, Exception] = {}
+        self.asked: list[tuple[str, ...]] = []
+        self.leases: list[CountedLease] = []
+        self.loading = 0
+        self._refuses_late = refuses_late
+
+    @property
+    def held(self) -> int:
+        """Leases not given back yet."""
+        return sum(lease.releases == 0 for lease in self.leases)
+
+    async def lease(self, variants: Sequence[str], *, deadline_s: float) -> CountedLease:
+        self.asked.append(tuple(variants))
+        for variant in variants:
+            if variant in self.gates:
+                await self._load(self.gates[variant], deadline_s)
+            if variant in self.errors:
+                raise self.errors[variant]
+        lease = CountedLease({variant: ScriptedSession(variant, 1, ()) for variant in variants})
+        self.leases.append(lease)
+        return lease
+
+    async def _load(self, gate: asyncio.Event, deadline_s: float) -> None:
+        self.loading += 1
+        try:
+            async with asyncio.timeout(deadline_s - time.monotonic() if self._refuses_late else None):
+                await gate.wait()
+        except TimeoutError as error:
+            raise OverBudget("no room by then") from error
+        finally:
+            self.loading -= 1
+
+    async def close(self) -> None:
+        assert self.held == 0
+
+
+class ScriptedOperation:
+    """An Operation on numbers: gives each ten times, or what `work` makes of all, and remembers its batches."""
+
+    def __init__(self, name: str = "tens", work: Callable[[Sequence[int]], Sequence[int]] | None = None) -> None:
+        self.name = name
+        self.variants = (name,)
+        self.batches: list[list[int]] = []
+        self._work = work
+
+    def run(self, sessions: Mapping[str, ModelSession], items: Sequence[int]) -> Sequence[int]:
+        assert set(sessions) == set(self.variants)
+        self.batches.append(list(items))
+        return [10 * item for item in items] if self._work is None else self._work(items)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamapp.metrics import Snapshot, exposition
+from streamapp.metrics import ModelFigures, Snapshot, exposition
 
 SNAPSHOT = Snapshot(
     version="1.2.3",
@@ -18,6 +18,19 @@ SNAPSHOT = Snapshot(
     publishers=1,
     viewers=3,
     latency_s={"0.5": 0.003},
+    models=ModelFigures(
+        budget_bytes=400_000_000,
+        bytes_by_owner={"context": 0, "yolov10n-face/weights": 9_000_000},
+        loads=3,
+        evictions_by_reason={"room": 1},
+        queued_by_class={"new_face": 2},
+        oldest_s_by_class={"new_face": 0.25},
+        done_by_operation={"yolov10n-face": 40},
+        failed_by_operation={"yolov10n-face": 1},
+        run_s_by_operation={"yolov10n-face": 0.03},
+        jobs_dropped_by_reason={"queue_full": 4},
+        keyframes_by_reason={"new_track": 6},
+    ),
 )
 
 
@@ -38,6 +51,18 @@ def test_every_figure_is_there_with_its_type_and_help() -> None:
         ("streamapp_publishers",): 1,
         ("streamapp_viewers",): 3,
         ("streamapp_latency_seconds", "0.5"): 0.003,
+        ("streamapp_model_budget_bytes",): 400_000_000,
+        ("streamapp_model_memory_bytes", "context"): 0,
+        ("streamapp_model_memory_bytes", "yolov10n-face/weights"): 9_000_000,
+        ("streamapp_model_loads_total",): 3,
+        ("streamapp_model_evictions_total", "room"): 1,
+        ("streamapp_jobs_queued", "new_face"): 2,
+        ("streamapp_jobs_oldest_seconds", "new_face"): 0.25,
+        ("streamapp_jobs_done_total", "yolov10n-face"): 40,
+        ("streamapp_jobs_failed_total", "yolov10n-face"): 1,
+        ("streamapp_batch_seconds", "yolov10n-face"): 0.03,
+        ("streamapp_jobs_dropped_total", "queue_full"): 4,
+        ("streamapp_keyframes_total", "new_track"): 6,
     }
     assert families["streamapp_dropped"].type == "counter"
     assert all(family.documentation for family in families.values())

@@ -13,13 +13,13 @@ export class AddForm {
   #named = false;
 
   /** onAdd({name, source, mode}) adds the stream or throws Failure. */
-  constructor(root, { mode, onAdd }) {
+  constructor(root, { onAdd }) {
     this.#find = (id) => root.getElementById(id);
     this.#find("add-kind").addEventListener("change", () => this.#showKind());
     this.#find("add-name").addEventListener("input", () => (this.#named = true));
     this.#find("add").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#submit(mode, onAdd);
+      this.#submit(onAdd);
     });
     this.#showKind();
   }
@@ -39,13 +39,14 @@ export class AddForm {
     this.#find("add-error").textContent = "";
   }
 
-  async #submit(mode, onAdd) {
+  async #submit(onAdd) {
     const typed = this.#find("add-source").value.trim();
     const source = { demo: "demo", rtsp: typed, file: typed.startsWith("file:") ? typed : `file:${typed}` }[this.#kind];
     const button = this.#find("add").querySelector("button");
     button.disabled = true;
     this.#find("add-error").textContent = "";
     try {
+      const mode = this.#find("add-mode").value;
       await onAdd({ name: this.#find("add-name").value.trim(), source, mode });
       this.#find("add-source").value = "";
       this.#named = false;

@@ -12,7 +12,6 @@ import { Streams } from "./streams.js";
 import { Viewer } from "./viewer.js";
 
 const HUD_MS = 250;
-const MODE = "fast";
 const DEMO = "demo";
 const find = (id) => document.getElementById(id);
 
@@ -37,13 +36,13 @@ const stage = new Stage({
   },
 });
 const viewer = new Viewer({
-  mode: MODE,
   stage,
   figures,
   choices: () => ({
     deviceId: find("camera").value,
     resolutionId: find("resolution").value,
     returned: find("returned-toggle").checked,
+    mode: find("mode").value,
   }),
   onChange: present,
   onReturned: showReturned,
@@ -100,7 +99,7 @@ async function watchDemo() {
   button.disabled = true;
   try {
     const running = streams.items.find(({ source }) => source === DEMO);
-    if (!running) await streams.add({ name: DEMO, source: DEMO, mode: MODE });
+    if (!running) await streams.add({ name: DEMO, source: DEMO, mode: find("mode").value });
     watch(running?.name ?? DEMO);
   } catch (error) {
     notice.show(explain(error), { onRetry: watchDemo, onStop: () => viewer.stop() });
@@ -114,11 +113,12 @@ find("watch-demo").addEventListener("click", watchDemo);
 find("stop").addEventListener("click", () => viewer.stop());
 find("camera").addEventListener("change", () => viewer.changeCamera());
 find("resolution").addEventListener("change", () => viewer.changeCamera());
+find("mode").addEventListener("change", () => viewer.kind === "camera" && viewer.startCamera());
 find("returned-toggle").addEventListener("change", () => viewer.kind === "camera" && viewer.startCamera());
 find("controls").addEventListener("submit", (event) => event.preventDefault());
 navigator.mediaDevices?.addEventListener?.("devicechange", showCameras);
 window.addEventListener("pagehide", () => viewer.stop());
-new AddForm(document, { mode: MODE, onAdd: (stream) => streams.add(stream) });
+new AddForm(document, { onAdd: (stream) => streams.add(stream) });
 
 setInterval(() => {
   const nowMs = performance.now();

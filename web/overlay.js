@@ -1,5 +1,7 @@
 // Draws a picture with its faces on a canvas. It knows nothing of where they came from.
 
+import { captionOf, labelOf } from "./captions.js";
+
 const COLOURS = ["#5eead4", "#fcd34d", "#c4b5fd", "#f9a8d4", "#93c5fd", "#bef264", "#fdba74", "#67e8f9"];
 const SHADE = "rgb(8 12 18 / 0.82)";
 const BACKGROUND = "#080c10";
@@ -49,7 +51,7 @@ export class Overlay {
     const ratio = Math.min(window.devicePixelRatio || 1, MAX_PIXEL_RATIO);
     const place = (x, y) => [left + (x * shownWidth) / frameWidth, top + (y * shownHeight) / frameHeight];
     context.globalAlpha = faded ? 0.55 : 1;
-    for (const track of tracks) this.#drawTrack(track, place, ratio, { left, top, right: left + shownWidth });
+    for (const track of tracks) this.#drawTrack(track, place, ratio, { left, top, right: left + shownWidth, bottom: top + shownHeight });
     context.globalAlpha = 1;
   }
 
@@ -67,7 +69,9 @@ export class Overlay {
     if (!coasting) {
       for (const [x, y] of track.keypoints ?? track.landmarks ?? []) this.#dot(...place(x, y), 2.75 * ratio, colour);
     }
-    this.#label(labelOf(track), x1, y1, colour, ratio, area);
+    this.#label(labelOf(track), x1, y1 - 24 * ratio, colour, ratio, area);
+    const caption = captionOf(track.analyses);
+    if (caption) this.#label(caption, x1, y2 + 4 * ratio, colour, ratio, area);
   }
 
   #outline(x, y, width, height, lineWidth, colour) {
@@ -96,7 +100,7 @@ export class Overlay {
     const height = 20 * ratio;
     const width = context.measureText(text).width + 20 * ratio;
     const left = Math.max(area.left, Math.min(x - ratio, area.right - width));
-    const top = Math.max(area.top, y - height - 4 * ratio);
+    const top = Math.max(area.top, Math.min(y, area.bottom - height));
     context.beginPath();
     context.roundRect(left, top, width, height, 6 * ratio);
     context.fillStyle = SHADE;
@@ -109,9 +113,4 @@ export class Overlay {
     context.textBaseline = "middle";
     context.fillText(text, left + 15 * ratio, top + height / 2 + 0.5 * ratio);
   }
-}
-
-export function labelOf(track) {
-  const what = track.state === "coasting" ? "not seen" : `${Math.round(track.score * 100)} %`;
-  return `${track.id}  ${what}`;
 }

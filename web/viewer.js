@@ -8,7 +8,6 @@ import { Session } from "./session.js";
 const NOTHING = Object.freeze({ kind: "idle", name: null, session: null, camera: null });
 
 export class Viewer {
-  #mode;
   #stage;
   #figures;
   #choices;
@@ -24,8 +23,7 @@ export class Viewer {
 
   /** choices(): {deviceId, resolutionId, returned} as chosen now. onChange(viewer): anything changed.
    *  onReturned(stream): the video the server drew on, or null. */
-  constructor({ mode, stage, figures, choices, onChange, onReturned }) {
-    this.#mode = mode;
+  constructor({ stage, figures, choices, onChange, onReturned }) {
     this.#stage = stage;
     this.#figures = figures;
     this.#choices = choices;
@@ -122,7 +120,7 @@ export class Viewer {
   }
 
   #publish(camera) {
-    const session = this.#connect(`/whip?mode=${this.#mode}`, {
+    const session = this.#connect(`/whip?mode=${this.#choices().mode}`, {
       prepare: (pc) => {
         const direction = this.#choices().returned ? "sendrecv" : "sendonly";
         const now = this.#shown.camera;

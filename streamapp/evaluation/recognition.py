@@ -6,29 +6,39 @@ into groups, and a pair is scored by curves fitted on pairs of the other groups 
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
+from statistics import NormalDist
 
-import cv2
 import numpy as np
 
 from streamapp.errors import UsageError
-from streamapp.evaluation.statistics import Estimate, Labels, Scores, accept_rate_at, auc, bootstrap, separation
+from streamapp.evaluation.degradation import Degradation
+from streamapp.evaluation.pictures import read_picture, read_table
+from streamapp.evaluation.statistics import (
+    Estimate,
+    Labels,
+    Scores,
+    Share,
+    accept_rate_at,
+    auc,
+    bootstrap,
+    bootstrap_difference,
+    separation,
+)
+from streamapp.evaluation.subject import FindFace, Subject, in_margin
 from streamapp.findings import Embedding
-from streamapp.frame import Image
 from streamapp.gallery.calibration import Calibration
 from streamapp.gallery.fusion import Fusion, Member
-from streamapp.zoo.base import Face, FaceModel, ModelSession, infer
 
 GROUPS = 5
 FUSED = "fusion"
 MEAN = "plain mean of cosines"
 
-FindFace = Callable[[Image], Face | None]
-"""The largest face of an RGB picture, with landmarks."""
+ONE_PERCENT_LEVEL = NormalDist().inv_cdf(0.99)
+"""The level that stands for a FAR of 1 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +52,12 @@ class Pair:
 class Recogniser:
     """A member of the ensemble under test."""
 
-    model: FaceModel[Embedding]
-    session: ModelSession
+    subject: Subject[Embedding]
     weight: float
 
     @property
     def name(self) -> str:
-        return self.model.spec.variant
+        return self.subject.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +73,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class FusionCheck:
+    """The fusion against its best member, the one of the highest AUC, on the same pairs. auc_gain: its AUC less that
+    member's. false_accepts: pairs of different people at or above the level that stands for a FAR of 1 %."""
+
+    best_member: str
+    auc_gain: Estimate
+    false_accepts: Share
+
+
+@dataclass(frozen=True, slots=True)
 class RecognitionReport:
     rows: tuple[Row, ...]
+    fusion: FusionCheck | None
+    """None for a single model."""
     same_pairs: int
     different_pairs: int
     people: int
@@ -79,12 +100,11 @@ class RecognitionReport:
 
 def read_pairs(path: Path) -> list[Pair]:
     """A CSV file with columns file_x, file_y and Decision (Yes or No). Raises UsageError."""
+    rows = read_table(path, ("file_x", "file_y", "Decision"))
     try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
         return [Pair(row["file_x"], row["file_y"], {"Yes": True, "No": False}[row["Decision"]]) for row in rows]
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} is no list of pairs (file_x, file_y, Decision): {error}") from error
+    except KeyError as error:
+        raise UsageError(f"{path}: Decision is Yes or No, not {error}") from error
 
 
 def evaluate(
@@ -94,20 +114,19 @@ def evaluate(
     find_face: FindFace,
     *,
     calibrations: Mapping[str, Calibration] | None = None,
-    face_px: int | None = None,
+    degradation: Degradation = Degradation(),  # noqa: B008 - frozen
 ) -> RecognitionReport:
-    """Every pair whose pictures both show a face, fused by `calibrations`, or by cross-validated ones.
-
-    `face_px` scales faces down to that width first: how it would be with people far away. Raises UsageError if a
-    picture cannot be read or too few pairs are left."""
+    """Every pair whose pictures both show a face, fused by `calibrations`, or by cross-validated ones. Faces are found
+    before the pictures are made worse. Raises UsageError if a picture cannot be read or too few pairs are left."""
     files = sorted({name for pair in pairs for name in (pair.first, pair.second)})
     embedded: dict[str, Mapping[str, Embedding]] = {}
+    rng = np.random.default_rng(0)
     for name in files:
-        rgb = _read(folder / name)
+        rgb = read_picture(folder / name)
         face = find_face(rgb)
         if face is not None:
-            rgb, face = _shrunk(rgb, face, face_px)
-            embedded[name] = {r.name: infer(r.session, r.model, [r.model.cut(rgb, face)])[0] for r in recognisers}
+            rgb, face = degradation.applied(rgb, face, rng)
+            embedded[name] = {r.name: r.subject.look(rgb, face) for r in recognisers}
     used = [pair for pair in pairs if pair.first in embedded and pair.second in embedded]
     same = np.array([pair.same for pair in used], bool)
     if not same.any() or same.all():
@@ -126,10 +145,15 @@ def evaluate(
     columns = [(r.name, r.weight, cosines[r.name]) for r in recognisers]
     mean = np.mean([cosines[r.name] for r in recognisers], axis=0)
     rows = [_row(name, weight, scores, same) for name, weight, scores in columns]
+    check = None
     if len(recognisers) > 1:
+        best = max(rows, key=lambda row: (row.auc.value, row.separation)).name
+        gain = bootstrap_difference(auc, fused, cosines[best], same)
+        check = FusionCheck(best, gain, Share(int((fused[~same] >= ONE_PERCENT_LEVEL).sum()), int((~same).sum())))
         rows += [_row(MEAN, None, mean, same), _row(FUSED, None, fused, same)]
     return RecognitionReport(
         rows=tuple(rows),
+        fusion=check,
         same_pairs=int(same.sum()),
         different_pairs=int((~same).sum()),
         people=len(set(people.values())),
@@ -177,23 +201,26 @@ def cross_validated(
     return levels
 
 
-def calibrate(files: Sequence[Path], recognisers: Sequence[Recogniser], find_face: FindFace) -> list[Calibration]:
-    """The curve of each model, from pictures that each show a different person. A margin is added around each picture,
-    for faces that fill it. Raises UsageError if a picture cannot be read or too few show a face."""
+def calibrate(
+    files: Sequence[Path],
+    recognisers: Sequence[Recogniser],
+    find_face: FindFace,
+    degradation: Degradation = Degradation(),  # noqa: B008 - frozen
+) -> list[Calibration]:
+    """The curve of each model, from pictures that each show a different person. Faces are looked for in a margin, as
+    some fill their picture. Raises UsageError if a picture cannot be read or too few show a face."""
+    rng = np.random.default_rng(0)
     faces = []
     for path in files:
-        rgb = _read(path)
-        margin = max(rgb.shape[:2]) // 2
-        rgb = np.asarray(cv2.copyMakeBorder(rgb, margin, margin, margin, margin, cv2.BORDER_CONSTANT), np.uint8)
-        face = find_face(rgb)
+        rgb = read_picture(path)
+        face = in_margin(find_face, rgb)
         if face is not None:
-            faces.append((rgb, face))
+            faces.append(degradation.applied(rgb, face, rng))
     if len(faces) < 2:
         raise UsageError("a calibration needs pictures of different people, with faces that are found")
     curves = []
     for r in recognisers:
-        found = [infer(r.session, r.model, [r.model.cut(rgb, face)])[0].vector for rgb, face in faces]
-        vectors = np.stack(found).astype(np.float64)
+        vectors = np.stack([r.subject.look(rgb, face).vector for rgb, face in faces]).astype(np.float64)
         curves.append(Calibration.fit(r.name, (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]))
     return curves
 
@@ -212,20 +239,3 @@ def _row(name: str, weight: float | None, scores: Scores, same: Labels) -> Row:
         bootstrap(accept_rate_at(0.001), scores, same),
         separation(scores, same),
     )
-
-
-def _read(path: Path) -> Image:
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise UsageError(f"{path} is not a picture that can be read")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def _shrunk(rgb: Image, face: Face, face_px: int | None) -> tuple[Image, Face]:
-    width = float(face.box[2] - face.box[0])
-    if face_px is None or width <= face_px:
-        return rgb, face
-    scale = face_px / width
-    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    landmarks = None if face.landmarks is None else (face.landmarks * np.float32(scale)).astype(np.float32)
-    return np.asarray(small, np.uint8), Face((face.box * np.float32(scale)).astype(np.float32), landmarks)

@@ -3,7 +3,8 @@
 The same cosine means different things in different models. A level is the number of standard deviations of a normal
 distribution that is exceeded as rarely as that cosine is by pairs of different people: 2.33 is a false accept rate
 (FAR) of 1 %, 3.09 of 0.1 %. Levels of several models can be averaged; a plain mean of cosines falls behind the best
-member.
+member. The rates hold for faces like those of the calibration: small or blurred faces of different people look more
+alike, so that false accepts are more frequent than their level says (docs/evaluation.md has figures).
 """
 
 from __future__ import annotations

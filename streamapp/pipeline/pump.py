@@ -1,22 +1,27 @@
-"""The frame pump: takes the newest frame, screens it off the loop, hands the result to the sinks."""
+"""The frame pump: takes the newest frame, screens it off the loop, hands the result to the sinks.
+
+With an escalator it also offers each frame for escalation and shows what the board knows by now; it waits for neither,
+unless the stream is lossless.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from streamapp.faces import Mode, Track
 from streamapp.frame import Frame
+from streamapp.pipeline.board import ResultBoard
+from streamapp.pipeline.escalation import Escalator
 from streamapp.pipeline.mailbox import Mailbox
+from streamapp.pipeline.report import rounded_times, track_result
 from streamapp.pipeline.stages import Screened, ScreeningStage
-from streamapp.results import DropReason, FrameResult, TrackResult
+from streamapp.results import Analyses, DropReason, FrameResult, Keyframe, TrackResult
 from streamapp.sinks.base import Output
-
-BOX_DECIMALS = 1
-SCORE_DECIMALS = 3
 
 
 class FramePump:
@@ -28,11 +33,13 @@ class FramePump:
         mode: Mode,
         dropped: Counter[DropReason],
         publish: Callable[[Output], Awaitable[None]],
+        escalator: Escalator | None = None,
     ) -> None:
         self._stage = stage
         self._mode = mode
         self._dropped = dropped
         self._publish = publish
+        self._escalator = escalator
 
     async def run(self, frames: Mailbox[Frame], max_frames: int | None = None) -> None:
         """Pumps until the mailbox is closed and empty, or `max_frames` results are out.
@@ -45,14 +52,19 @@ class FramePump:
             await loop.run_in_executor(thread, self._stage.open)
             count = 0
             while count != max_frames and (frame := await frames.get()) is not None:
-                screened = await loop.run_in_executor(thread, self._stage.process, frame)
-                await self._publish(Output(frame, self._result(frame, screened)))
+                sightings = self._escalator.take_sightings() if self._escalator else ()
+                screened = await loop.run_in_executor(thread, self._stage.process, frame, sightings)
+                keyframe = None
+                if self._escalator is not None:
+                    keyframe = await self._escalator.consider(frame, screened)
+                await self._publish(Output(frame, self._result(frame, screened, keyframe)))
                 count += 1
         finally:
             thread.submit(self._stage.close)
             thread.shutdown(wait=False)  # a model at work must not hold up the loop
 
-    def _result(self, frame: Frame, screened: Screened) -> FrameResult:
+    def _result(self, frame: Frame, screened: Screened, keyframe: Keyframe | None) -> FrameResult:
+        board = self._escalator.board if self._escalator else None
         timing_ms = screened.timing_ms | {"total": (time.monotonic() - frame.arrived_s) * 1e3}
         return FrameResult(
             stream=frame.stream,
@@ -62,29 +74,15 @@ class FramePump:
             width=frame.width,
             height=frame.height,
             mode=self._mode,
-            tracks=tuple(_track_result(track) for track in screened.tracks),
-            keyframe=None,
-            timing_ms=_rounded(timing_ms),
+            tracks=tuple(_tracked(track, board, frame.pts_s) for track in screened.tracks),
+            keyframe=keyframe,
+            timing_ms=rounded_times(timing_ms),
             dropped={reason: count for reason, count in self._dropped.items() if count},
         )
 
 
-def _track_result(track: Track) -> TrackResult:
-    x1, y1, x2, y2 = (round(value, BOX_DECIMALS) for value in track.box)
-    return TrackResult(
-        id=track.id,
-        box=(x1, y1, x2, y2),
-        score=round(track.score, SCORE_DECIMALS),
-        landmarks=_rounded_points(track.landmarks),
-        keypoints=_rounded_points(track.keypoints),
-        detector=track.detector,
-        state=track.state,
-    )
-
-
-def _rounded_points(points: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
-    return None if points is None else tuple((round(x, BOX_DECIMALS), round(y, BOX_DECIMALS)) for x, y in points)
-
-
-def _rounded(timing_ms: Mapping[str, float]) -> dict[str, float]:
-    return {step: round(value, 3) for step, value in timing_ms.items()}
+def _tracked(track: Track, board: ResultBoard | None, now_s: float) -> TrackResult:
+    if board is None:
+        return track_result(track, Analyses())
+    landmarks = track.landmarks or board.landmarks(track, now_s)
+    return track_result(replace(track, landmarks=landmarks), board.analyses(track.id, now_s))

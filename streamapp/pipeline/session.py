@@ -1,6 +1,7 @@
 """One stream from its source to its sinks, and everything it owns.
 
     source --offer/deliver--> Mailbox --> FramePump --> Fanout --> one inbox per sink
+                                              |--> Escalator: keyframes, models, board
     source --coded pictures-----------------------> EncodedFanout --> viewers that take them as they are
 
 A session is the Outlet of its source. It owns one TaskGroup: the supervised source, the pump and the sinks live and
@@ -19,6 +20,8 @@ from streamapp.errors import StreamappError
 from streamapp.faces import Mode
 from streamapp.frame import Frame
 from streamapp.log import redact
+from streamapp.pipeline.escalation import Escalator
+from streamapp.pipeline.examiner import Models
 from streamapp.pipeline.fanout import Attachment, EncodedFanout, Fanout
 from streamapp.pipeline.mailbox import Mailbox
 from streamapp.pipeline.pump import FramePump
@@ -38,6 +41,7 @@ class StreamSession:
     """A stream at work. Used on the event loop's thread only.
 
     make_source: builds the source anew for each connection. make_screener: loads the stream's own face screener.
+    models: what deeper modes than FAST are done with. lossless: every frame waits for what is found in it.
     """
 
     def __init__(
@@ -48,9 +52,11 @@ class StreamSession:
         mode: Mode,
         settings: Settings,
         make_screener: Callable[[], FaceScreener],
+        models: Models,
         description: str = "",
         added: bool = False,
         max_frames: int | None = None,
+        lossless: bool = False,
     ) -> None:
         self.name = name
         self.mode = mode
@@ -72,8 +78,12 @@ class StreamSession:
         self._numbering = FrameNumbering(name)
         self._mailbox: Mailbox[Frame] = Mailbox(on_drop=lambda _: self.count_drop(DropReason.STALE))
         self._fanout = Fanout()
-        stage = ScreeningStage(make_screener, settings.pipeline)
-        self._pump = FramePump(stage, mode, self.dropped, self._publish)
+        self._models = models
+        self.escalator: Escalator | None = None
+        if mode is not Mode.FAST:
+            self.escalator = Escalator(name, mode, lambda: models.examiner, self.dropped, lossless=lossless)
+        stage = ScreeningStage(make_screener, settings.pipeline, looks_closely=mode is not Mode.FAST)
+        self._pump = FramePump(stage, mode, self.dropped, self._publish, self.escalator)
         self._group: asyncio.TaskGroup | None = None
         self._pending: list[Attachment] = []
         self._stop = asyncio.Event()
@@ -116,9 +126,12 @@ class StreamSession:
     async def run(self) -> None:
         """Runs the stream until its source ends for good or `stop` is called; then lets the sinks finalise.
 
-        Raises what the pump raised (ModelError), as itself. A lost source raises nothing: see `status`.
+        Raises what the pump raised (ModelError), as itself, and ModelMissing if the mode needs what is not installed. A
+        lost source raises nothing: see `status`.
         """
         try:
+            if self.mode is not Mode.FAST:  # the screener says by itself what it lacks
+                await self._models.require(self.mode)
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 for attachment in self._pending:
@@ -197,7 +210,11 @@ class StreamSession:
                 await source
 
     async def _run_pump(self) -> None:
-        await self._pump.run(self._mailbox, self._max_frames)
+        async with asyncio.TaskGroup() as group:
+            escalation = group.create_task(self.escalator.run()) if self.escalator else None
+            await self._pump.run(self._mailbox, self._max_frames)
+            if escalation is not None:
+                escalation.cancel()
         self._stop.set()
         self._fanout.close()
         self.encoded.close()

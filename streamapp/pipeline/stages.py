@@ -1,15 +1,22 @@
-"""What is done to every frame, on the stream's own thread: read pixels, screen for faces, track."""
+"""What is done to every frame, on the stream's own thread: read pixels, screen for faces, track.
+
+In modes that sweep, the screener also looks closely at where faces should be that it does not see in the whole picture:
+short-range BlazeFace finds near faces only, but follows far ones when shown where they are.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from streamapp.faces import Detections, Track
-from streamapp.frame import Frame, Image, Letterbox, PixelReader
+from streamapp.frame import Box, Frame, Image, Letterbox, PixelReader
+from streamapp.geometry import pairwise_iou
 from streamapp.settings import PipelineSettings
 from streamapp.tracking.tracker import Tracker
 from streamapp.zoo.base import FaceScreener
@@ -17,6 +24,17 @@ from streamapp.zoo.base import FaceScreener
 MAX_FULL_SIDE = 1920
 """Whole pictures up to this longer side are converted as they are: that costs less than scaling them."""
 SCALED_SIDE = 320
+REGION_FACTOR = 2.0
+"""A region is so many times as wide as the box: the face may have moved."""
+REGION_SIDE = 128
+"""Where the screener takes pictures of any size."""
+MAX_REGIONS = 6
+"""Regions per frame, taken in turn if there are more: each costs a run of the net."""
+SAME_FACE = 0.3
+"""Intersection over union above which two boxes are of one face."""
+SCENE_SIDE = 16
+SCENE_CHANGE = 40.0
+"""Mean change of brightness, 0 to 255, in a picture of SCENE_SIDE pixels, that is another scene."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,39 +43,87 @@ class Screened:
 
     tracks: tuple[Track, ...]
     timing_ms: dict[str, float]
+    scene_changed: bool
 
 
 class ScreeningStage:
     """Owned by one thread, from `open` to `close`."""
 
-    def __init__(self, make_screener: Callable[[], FaceScreener], settings: PipelineSettings) -> None:
+    def __init__(
+        self, make_screener: Callable[[], FaceScreener], settings: PipelineSettings, *, looks_closely: bool = False
+    ) -> None:
         self._make_screener = make_screener
         self._tracker = Tracker(max_coast_s=settings.max_coast_s, confirm_hits=settings.confirm_hits)
         self._reader = PixelReader()
         self._screener: FaceScreener | None = None
+        self._looks_closely = looks_closely
+        self._turn = 0
+        self._scene: Image | None = None
 
     def open(self) -> None:
         """Loads the screener. Raises ModelError when its weights are missing or wrong."""
         self._screener = self._make_screener()
 
-    def process(self, frame: Frame) -> Screened:
-        """Finds and tracks the faces of one frame. Frames must come in order."""
+    def process(self, frame: Frame, sightings: Sequence[Detections] = ()) -> Screened:
+        """Finds and tracks the faces of one frame. Frames must come in order. sightings: faces, one each, that a sweep
+        saw in an earlier frame and no track covers."""
         assert self._screener is not None, "open() comes first"
         start_s = time.monotonic()
         pixels, box = self._pixels(frame, self._screener.input_side)
         converted_s = time.monotonic()
-        detections = self._screener.screen(pixels, frame.pts_s)
+        detections = _unboxed(self._screener.screen(pixels, frame.pts_s), box)
         screened_s = time.monotonic()
-        tracks = self._tracker.update(_unboxed(detections, box), frame.pts_s)
+        if self._looks_closely:
+            detections, sightings = self._look_closely(frame, detections, sightings)
+        regions_s = time.monotonic()
+        tracks = self._tracker.update(detections, frame.pts_s, sightings)
         tracked_s = time.monotonic()
         timing_ms = {
             "decode": (frame.decoded_s - frame.arrived_s) * 1e3,
             "wait": (start_s - frame.decoded_s) * 1e3,
             "convert": (converted_s - start_s) * 1e3,
             "screen": (screened_s - converted_s) * 1e3,
-            "track": (tracked_s - screened_s) * 1e3,
+            "regions": (regions_s - screened_s) * 1e3,
+            "track": (tracked_s - regions_s) * 1e3,
         }
-        return Screened(tracks, timing_ms)
+        return Screened(tracks, timing_ms, self._looks_closely and self._is_new_scene(pixels))
+
+    def _look_closely(
+        self, frame: Frame, found: Detections, sightings: Sequence[Detections]
+    ) -> tuple[Detections, list[Detections]]:
+        """What was found, with what is found where tracks and sightings should be; and the sightings that were not."""
+        assert self._screener is not None
+        expected = self._tracker.expect(frame.pts_s)
+        tracked = [tuple(box) for box in expected[_unmatched(expected, found.boxes)].tolist()]
+        self._turn += MAX_REGIONS
+        tracked = [tracked[(self._turn + i) % len(tracked)] for i in range(min(MAX_REGIONS, len(tracked)))]
+        open_sightings = [s for s in sightings if _unmatched(s.boxes, found.boxes).any()]
+        missed = []
+        for box in tracked:
+            found = _with_new(found, self._screen_region(frame, box))
+        for sighting in open_sightings:
+            seen = self._screen_region(frame, tuple(sighting.boxes[0].tolist()))
+            found, before = _with_new(found, seen), len(found)
+            if len(found) == before and _unmatched(sighting.boxes, found.boxes).any():
+                missed.append(sighting)
+        return found, missed
+
+    def _screen_region(self, frame: Frame, box: Box) -> Detections:
+        """The face nearest to the middle of what surrounds a box, or none."""
+        assert self._screener is not None
+        side = self._screener.input_side or REGION_SIDE
+        region = Letterbox.around(box, REGION_FACTOR, side)
+        found = self._screener.screen(self._reader.sampled_rgb(frame, region, side), frame.pts_s)
+        if len(found) > 1:
+            centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+            best = int(np.argmin(np.abs(centres - side / 2).sum(axis=1)))
+            found = _rows(found, np.array([best]))
+        return _unboxed(found, region)
+
+    def _is_new_scene(self, pixels: Image) -> bool:
+        scene = np.asarray(cv2.resize(pixels, (SCENE_SIDE, SCENE_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+        before, self._scene = self._scene, scene
+        return before is not None and float(cv2.absdiff(scene, before).mean()) > SCENE_CHANGE
 
     def _pixels(self, frame: Frame, side: int | None) -> tuple[Image, Letterbox]:
         if side is not None:
@@ -84,3 +150,29 @@ def _unboxed(detections: Detections, box: Letterbox) -> Detections:
         landmarks=None if detections.landmarks is None else detections.landmarks * scale - margin,
         keypoints=None if detections.keypoints is None else detections.keypoints * scale - margin,
     )
+
+
+def _unmatched(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which boxes overlap none of the others."""
+    if not len(boxes) or not len(others):
+        return np.ones(len(boxes), bool)
+    return np.asarray(pairwise_iou(boxes, others).max(axis=1) < SAME_FACE, bool)
+
+
+def _with_new(found: Detections, more: Detections) -> Detections:
+    """`found`, and what `more` has that it has not."""
+    new = _rows(more, np.flatnonzero(_unmatched(more.boxes, found.boxes)))
+    if not len(new):
+        return found
+    if not len(found):
+        return new
+    keypoints = None
+    if found.keypoints is not None and new.keypoints is not None:
+        keypoints = np.concatenate([found.keypoints, new.keypoints])
+    boxes, scores = np.concatenate([found.boxes, new.boxes]), np.concatenate([found.scores, new.scores])
+    return Detections(found.detector, boxes, scores, keypoints=keypoints)
+
+
+def _rows(found: Detections, rows: NDArray[np.intp]) -> Detections:
+    keypoints = None if found.keypoints is None else found.keypoints[rows]
+    return Detections(found.detector, found.boxes[rows], found.scores[rows], keypoints=keypoints)

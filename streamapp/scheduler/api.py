@@ -110,4 +110,4 @@ class Residency(Protocol):
         Raises ModelMissing, ModelInvalid, RuntimeMissing; OverBudget if there is no room by then, or ever."""
 
     async def close(self) -> None:
-        """Unloads everything; waits for leases to be released first."""
+        """Unloads everything; waits for leases to be released first, but not for ever."""

@@ -19,6 +19,7 @@ from streamapp.errors import UsageError
 from streamapp.runtime import Runtime
 from streamapp.server import problems
 from streamapp.server.routes.health import health_router
+from streamapp.server.routes.images import images_router
 from streamapp.server.routes.page import Page
 from streamapp.server.routes.streams import streams_router
 from streamapp.server.routes.webrtc import webrtc_router
@@ -47,6 +48,7 @@ def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
     problems.install(app)
     app.include_router(webrtc_router(signalling, settings.webrtc))
     app.include_router(streams_router(runtime))
+    app.include_router(images_router(runtime.models, settings.server))
     app.include_router(health_router(runtime, signalling))
     app.router.default = Page(asset("web"))  # not mounted: then wrong methods on the API's paths would be its to answer
     if settings.server.allowed_origins:

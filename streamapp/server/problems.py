@@ -23,6 +23,7 @@ _CODES = {
     412: "precondition_failed",
     413: "body_too_large",
     415: "media_type_unsupported",
+    422: "request_invalid",
     428: "precondition_required",
 }
 _BODY_UNREAD = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)

@@ -46,6 +46,7 @@ class StreamInfo(BaseModel):
     height: int | None
     dropped: dict[DropReason, int]
     sinks: int = Field(description="Viewers and recorders that read this stream's results.")
+    keyframes: dict[str, int] = Field(description="Frames escalated to the models, by reason.")
 
     @classmethod
     def of(cls, session: StreamSession) -> StreamInfo:
@@ -67,19 +68,36 @@ class StreamInfo(BaseModel):
             height=latest.result.height if latest else None,
             dropped=dict(session.dropped),
             sinks=len(session.sinks),
+            keyframes=dict(session.escalator.keyframes) if session.escalator else {},
         )
+
+
+HEALTHY, UNHEALTHY = "healthy", "unhealthy"
+
+
+class Problem(BaseModel):
+    """Every error, as `application/problem+json` (RFC 9457)."""
+
+    type: str = Field(description="Always about:blank: `code` says more.")
+    title: str
+    status: int
+    code: str = Field(description="Stable, for programs.")
+    detail: str = Field(description="What is wrong and what to do, for people.")
 
 
 class ServiceHealth(BaseModel):
     """One model system."""
 
-    status: str = Field(description="healthy or unhealthy")
+    status: str = Field(description="healthy or unhealthy: unhealthy is also what is not installed")
     model_loaded: bool
-    model: str | None = Field(description="The variant in use.")
-    provider: str = Field(description="Where it runs; MediaPipe and LiteRT run on the CPU.")
-    memory_mb: float | None = Field(description="Resident memory of the whole process: there is one process.")
+    model: str | None = Field(description="The variants in use.")
+    provider: str = Field(description="What the loaded sessions say runs them; MediaPipe and LiteRT run on the CPU.")
+    memory_mb: float | None = Field(
+        description="What the loaded models take; for mediapipe, which is part of every stream, the whole process."
+    )
     licence: str | None
     detail: str | None = Field(description="What is wrong and the command that mends it.")
+    optional: bool = Field(False, description="Whether the profile does without.")
 
 
 class Health(BaseModel):
@@ -102,8 +120,61 @@ class ServiceCounts(BaseModel):
     unhealthy: int
 
 
+class ResidentState(BaseModel):
+    """A model in memory."""
+
+    variant: str
+    mb: float
+    measured: bool = Field(description="Whether its size was measured on this device, or is an estimate.")
+    provider: str
+    batches: list[int] = Field(description="The batch sizes it is run with.")
+    leases: int
+    idle_s: float
+
+
+class MemoryState(BaseModel):
+    """Whose every megabyte is."""
+
+    device: str
+    total_mb: float
+    others_mb: float = Field(description="What other processes use.")
+    reserve_mb: float
+    budget_mb: float = Field(description="What the models may take.")
+    committed_mb: float
+    by_owner_mb: dict[str, float]
+    resident: list[ResidentState]
+    degraded: dict[str, str] = Field(description="Models there is no or not enough memory for, and why.")
+    loads: int
+    evictions: dict[str, int]
+
+
+class ModelRunState(BaseModel):
+    """One operation of the models so far."""
+
+    done: int
+    failed: int
+    circuit: str = Field(description="closed, open (left alone after failures) or half_open")
+    batch_ms: float | None = Field(description="Median of the last batches.")
+    items_per_batch: float | None
+
+
+class JobQueueState(BaseModel):
+    """The jobs of all streams and clients."""
+
+    queued: dict[str, int]
+    oldest_s: dict[str, float]
+    running: int
+    lanes: int
+    lanes_replaced: int = Field(description="How often a lane went on with a new thread because a call hung.")
+    dropped: dict[str, int]
+    operations: dict[str, ModelRunState]
+
+
 class Status(BaseModel):
     overall_status: str = Field(description="healthy or degraded")
     services: ServiceCounts
     gpu: str | None = Field(description="The GPU in use; null: none is used.")
+    profile: str
+    memory: MemoryState
+    jobs: JobQueueState
     streams: list[StreamInfo]

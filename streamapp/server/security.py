@@ -106,7 +106,8 @@ class Guard:
 
 class BodyLimit:
     """Refuses request bodies over a limit with 413, told by Content-Length or, if they are chunked, once they are too
-    long. `by_prefix`: lower limits for the paths that begin so."""
+    long. A chunked body that nobody read to its end may be endless: the connection is closed with the response.
+    `by_prefix`: lower limits for the paths that begin so."""
 
     def __init__(self, app: ASGIApp, max_bytes: int, by_prefix: Mapping[str, int]) -> None:
         self._app = app
@@ -119,22 +120,29 @@ class BodyLimit:
             return
         limit = min((n for prefix, n in self._by_prefix.items() if scope["path"].startswith(prefix)), default=None)
         limit = self._max_bytes if limit is None else min(limit, self._max_bytes)
-        received = 0
+        headers = Headers(scope=scope)
+        received, unread = 0, "transfer-encoding" in headers
 
         async def receive_limited() -> Message:
-            nonlocal received
+            nonlocal received, unread
             message = await receive()
             received += len(message.get("body", b""))
+            unread = unread and bool(message.get("more_body"))
             if received > limit:
                 raise HTTPException(413, f"the body is larger than {limit} bytes")
             return message
 
-        declared = Headers(scope=scope).get("content-length", "")
+        async def send_closing(message: Message) -> None:
+            if unread and message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared[:20]) > limit:
             refusal = problem(413, "body_too_large", f"the body is larger than {limit} bytes")
             await refusal(scope, receive, send)
         else:
-            await self._app(scope, receive_limited, send)
+            await self._app(scope, receive_limited, send_closing)
 
 
 def _bracketed(host: str) -> str:

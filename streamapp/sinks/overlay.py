@@ -1,4 +1,4 @@
-"""Burns tracks into a picture: boxes, ids, scores and keypoints, drawn straight into its YUV planes.
+"""Burns tracks into a picture: boxes, ids, scores, points and what is known of each face, straight into its YUV planes.
 
 Drawing in YUV420P needs no conversion to RGB and back; what the encoders take is what decoders give.
 """
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streamapp.faces import TrackState
 from streamapp.frame import PixelReader
-from streamapp.results import TrackResult
+from streamapp.results import Analyses, LivenessState, TrackResult
 from streamapp.sinks.base import Output
 
 Plane = NDArray[np.uint8]
@@ -30,6 +30,7 @@ _TEXT_LUMA = 235
 _PLATE_LUMA = 24
 _NEUTRAL = 128
 _DASH_PX = 8
+_LIVENESS = {LivenessState.LIVE: "live", LivenessState.SPOOF: "spoof?", LivenessState.UNDECIDED: "live?"}
 
 
 class OverlayPainter:
@@ -76,17 +77,36 @@ def _paint_track(luma: Plane, chroma_u: Plane, chroma_v: Plane, track: TrackResu
             cv2.rectangle(plane, *corners, value, weight)
         for x, dot_y in track.keypoints or track.landmarks or ():
             cv2.circle(plane, (round(x) >> shift, round(dot_y) >> shift), weight, value, cv2.FILLED)
-    _paint_label(luma, chroma_u, chroma_v, track, (x1, y1))
+    _paint_label(luma, chroma_u, chroma_v, f"#{track.id} {track.score:.2f}", (x1, y1))
+    caption = caption_of(track.analyses)
+    if caption:
+        _paint_label(luma, chroma_u, chroma_v, caption, (x1, y2), below=True)
 
 
-def _paint_label(luma: Plane, chroma_u: Plane, chroma_v: Plane, track: TrackResult, corner: tuple[int, int]) -> None:
+def caption_of(analyses: Analyses) -> str:
+    """The analyses of a face in one line of ASCII, as web/captions.js has it; empty if there are none."""
+    parts = []
+    if identity := analyses.get("identity"):
+        parts.append(identity.name.encode("ascii", "replace").decode())
+    if liveness := analyses.get("liveness"):
+        parts.append(_LIVENESS[liveness.state])
+    if gender_age := analyses.get("gender_age"):
+        parts.append(f"{gender_age.gender[0].upper()} ~{gender_age.age_years:.0f}")
+    if deepfake := analyses.get("deepfake"):
+        parts.append(f"fake {deepfake.band}")
+    return ", ".join(parts)
+
+
+def _paint_label(
+    luma: Plane, chroma_u: Plane, chroma_v: Plane, text: str, corner: tuple[int, int], *, below: bool = False
+) -> None:
     height, width = luma.shape
-    text = f"#{track.id} {track.score:.2f}"
     scale = max(0.4, height / 1000)
     (text_width, text_height), descent = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     x = min(max(corner[0], 0), max(0, width - text_width - 8))
-    bottom = corner[1] if corner[1] > text_height + descent + 6 else min(height, corner[1] + text_height + descent + 6)
-    top = bottom - text_height - descent - 6
+    plate = text_height + descent + 6
+    bottom = corner[1] if corner[1] > plate and not below else min(height, corner[1] + plate)
+    top = bottom - plate
     cv2.rectangle(luma, (x, top), (x + text_width + 8, bottom), _PLATE_LUMA, cv2.FILLED)
     for plane in (chroma_u, chroma_v):
         cv2.rectangle(plane, (x >> 1, top >> 1), ((x + text_width + 8) >> 1, bottom >> 1), _NEUTRAL, cv2.FILLED)

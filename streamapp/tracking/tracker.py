@@ -7,6 +7,7 @@ overlaps its face may still claim it from up to one face width away. Pure: no cl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,45 +32,72 @@ class _Life:
     """What is known of a track besides its motion."""
 
     id: int
-    hits: int
-    last_seen_s: float
-    score: float
-    detector: Detector
-    state: TrackState
-    landmarks: tuple[Point, ...] | None
-    keypoints: tuple[Point, ...] | None
+    hits: int = 0
+    last_seen_s: float = 0.0
+    score: float = 0.0
+    detector: Detector = Detector.MEDIAPIPE
+    state: TrackState = TrackState.TENTATIVE
+    landmarks: tuple[Point, ...] | None = None
+    keypoints: tuple[Point, ...] | None = None
+    patience_s: float = 0.0
+    """How long it may stay unseen, from when it was last seen on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One face among a detector's."""
+
+    group: Detections
+    column: int
 
 
 class Tracker:
     """Tracks the faces of one stream.
 
     max_coast_s: a confirmed track not seen for longer is ended. confirm_hits: a track is reported once it was seen in
-    so many frames; one that misses a frame before that is ended at once.
+    so many frames; one that misses a frame before that is ended at once. max_sighted_s: the same for a track that was
+    last seen by a detector that looks only now and then.
     """
 
-    def __init__(self, *, max_coast_s: float = 0.7, confirm_hits: int = 2) -> None:
+    def __init__(self, *, max_coast_s: float = 0.7, confirm_hits: int = 2, max_sighted_s: float = 2.5) -> None:
         self._max_coast_s = max_coast_s
+        self._max_sighted_s = max_sighted_s
         self._confirm_hits = confirm_hits
         self._motion = BoxMotion()
         self._lives: list[_Life] = []
         self._next_id = 1
         self._last_s: float | None = None
 
-    def update(self, detections: Detections, now_s: float) -> tuple[Track, ...]:
-        """Takes in one frame's detections and returns the tracks to report, oldest first.
-
-        now_s: the frame's time in seconds; not before that of the previous call.
-        """
+    def expect(self, now_s: float) -> NDArray[np.float64]:
+        """Where each track should be at that time: [N, 4]. Moves on to it; `update` with the same time comes next."""
         elapsed_s = 0.0 if self._last_s is None else max(0.0, now_s - self._last_s)
         self._last_s = now_s
         self._motion.predict(elapsed_s)
-        seen_boxes = detections.boxes.astype(np.float64)
-        rows, columns = self._match(seen_boxes, now_s)
-        self._motion.correct(rows, seen_boxes[columns])
+        return self._motion.boxes()
+
+    def update(self, detections: Detections, now_s: float, sightings: Sequence[Detections] = ()) -> tuple[Track, ...]:
+        """Takes in one frame's detections and returns the tracks to report, oldest first.
+
+        now_s: the frame's time in seconds; not before that of the previous call. sightings: faces, one each, that a
+        detector which looks only now and then saw a moment ago and that are not among the detections.
+        """
+        self.expect(now_s)
+        groups = (detections, *sightings)
+        seen = [_Seen(group, column) for group in groups for column in range(len(group))]
+        boxes = np.concatenate([group.boxes for group in groups]).astype(np.float64)
+        rows, columns = self._match(boxes, now_s)
+        self._motion.correct(rows, boxes[columns])
         for row, column in zip(rows, columns, strict=True):
-            self._see(self._lives[row], detections, int(column), now_s)
+            self._see(self._lives[row], seen[column], now_s, is_sighting=column >= len(detections))
         self._age(rows, now_s)
-        self._start(detections, seen_boxes, _others(columns, len(detections)), now_s)
+        fresh = _others(columns, len(seen))
+        if len(fresh):
+            self._motion.add(boxes[fresh])
+        for column in fresh:
+            life = _Life(self._next_id)
+            self._next_id += 1
+            self._see(life, seen[column], now_s, is_sighting=column >= len(detections))
+            self._lives.append(life)
         return self._report()
 
     def _match(self, seen: NDArray[np.float64], now_s: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -88,40 +116,32 @@ class Tracker:
             np.concatenate([columns, left_columns[near_columns]]),
         )
 
-    def _see(self, life: _Life, detections: Detections, column: int, now_s: float) -> None:
+    def _see(self, life: _Life, seen: _Seen, now_s: float, *, is_sighting: bool) -> None:
+        found, column = seen.group, seen.column
         life.hits += 1
         life.last_seen_s = now_s
-        life.score = float(detections.scores[column])
-        life.detector = detections.detector
-        life.landmarks = _points(detections.landmarks, column)
-        life.keypoints = _points(detections.keypoints, column)
+        life.score = float(found.scores[column])
+        life.detector = found.detector
+        life.landmarks = _points(found.landmarks, column)
+        life.keypoints = _points(found.keypoints, column)
         if life.hits >= self._confirm_hits:
             life.state = TrackState.CONFIRMED
+        life.patience_s = self._max_coast_s if life.state is TrackState.CONFIRMED else 0.0
+        if is_sighting:
+            life.patience_s = self._max_sighted_s
 
     def _age(self, seen_rows: NDArray[np.intp], now_s: float) -> None:
         keep = np.ones(len(self._lives), bool)
         for row in _others(seen_rows, len(self._lives)):
             life = self._lives[row]
             life.landmarks = life.keypoints = None
-            if life.state is TrackState.TENTATIVE or now_s - life.last_seen_s > self._max_coast_s:
+            if now_s - life.last_seen_s > life.patience_s or (life.patience_s == 0 and life.last_seen_s < now_s):
                 keep[row] = False
-            else:
+            elif life.state is TrackState.CONFIRMED:
                 life.state = TrackState.COASTING
         if not keep.all():
             self._motion.keep(keep)
             self._lives = [life for life, kept in zip(self._lives, keep, strict=True) if kept]
-
-    def _start(
-        self, detections: Detections, seen: NDArray[np.float64], columns: NDArray[np.intp], now_s: float
-    ) -> None:
-        if not len(columns):
-            return
-        self._motion.add(seen[columns])
-        for column in columns:
-            life = _Life(self._next_id, 0, now_s, 0.0, detections.detector, TrackState.TENTATIVE, None, None)
-            self._next_id += 1
-            self._see(life, detections, int(column), now_s)
-            self._lives.append(life)
 
     def _report(self) -> tuple[Track, ...]:
         boxes = self._motion.boxes().tolist()

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
+from streamapp.settings import Profile
 from streamapp.zoo.manifest import Manifest
 from streamapp.zoo.session import Device
 from streamapp.zoo.spec import Task, Variant
-
-
-class Profile(StrEnum):
-    FULL = "full"
-    """Everything at full size; recognition by an ensemble of three."""
-    LIGHT = "light"
-    """What a laptop without a GPU runs."""
-    AUTO = "auto"
-    """By device and by what is installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +96,10 @@ _AUTO_BY_DEVICE = {
         Slot(Task.DEEPFAKE, ("deepfake-vit-v2-int8", "deepfake-vit-v2-fp16"), optional=True),
     ),
 }
+# Weights as `streamapp evaluate weights` finds them on other people's faces; a third small net adds errors alone.
 _AUTO_SMALL_ENSEMBLE = (
-    Slot(Task.RECOGNISE, ("mobilefacenet-insightface-y1",), 0.25, optional=True),
-    Slot(Task.RECOGNISE, _SMALL_RECOGNISER, 0.5),
-    Slot(Task.RECOGNISE, ("mobilefacenet-foamliu",), 0.25, optional=True),
+    Slot(Task.RECOGNISE, _SMALL_RECOGNISER, 0.8),
+    Slot(Task.RECOGNISE, ("mobilefacenet-insightface-y1",), 0.2, optional=True),
 )
 
 IsInstalled = Callable[[Variant], bool]

@@ -65,7 +65,7 @@ class Registry:
             return Inspection(variant, path, FileCondition.MISSING, f"{path} is missing")
         except OSError as error:
             raise ModelInvalid(f"{path} cannot be read: {error.strerror}") from error
-        expected = variant.pinned(self._pins())
+        expected = self.pinned(variant)
         if not expected.has_checksum:
             return Inspection(variant, path, FileCondition.UNPINNED, f"no checksum of {path} is known yet")
         mismatch = expected.mismatch(digest)
@@ -90,6 +90,11 @@ class Registry:
         if not installed:
             raise ModelMissing(f"no model for task {task} is in {self.folder}/; run `{PULL_COMMAND}`")
         return installed[0]
+
+    def pinned(self, variant: Variant) -> Variant:
+        """The variant with the checksum noted at its first download, where the manifest has none. Raises
+        ModelInvalid."""
+        return variant.pinned(self._pins())
 
     def verified(self, variant: Variant) -> Path:
         """The path of a variant's file, whose content is the right one. Raises ModelMissing or ModelInvalid, with the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,27 @@ from typer.testing import CliRunner
 from streamapp.cli_evaluate import evaluate_app, is_fusion_good
 from streamapp.errors import UsageError
 from streamapp.evaluation import recognition
-from streamapp.evaluation.recognition import Pair, Recogniser, cross_validated, evaluate, group_people, read_pairs
+from streamapp.evaluation.degradation import Degradation
+from streamapp.evaluation.recognition import (
+    FUSED,
+    MEAN,
+    Pair,
+    Recogniser,
+    RecognitionReport,
+    cross_validated,
+    evaluate,
+    group_people,
+    read_pairs,
+)
 from streamapp.evaluation.statistics import Scores
+from streamapp.evaluation.subject import Subject
 from streamapp.gallery.calibration import Calibration, parse_calibrations
 from streamapp.zoo import catalogue
 from tests.sessions import largest_face, session_of
 from tests.shared_data import shared_file, shared_folder
 
+FITTED = {"mobilefacenet-insightface-y1": 0.18, "arcface-mbf-w600k-int8": 0.82}
+"""As `streamapp evaluate weights` has them, from pictures of other people."""
 ENSEMBLE = {"mobilefacenet-insightface-y1": 0.25, "arcface-mbf-w600k-int8": 0.5, "mobilefacenet-foamliu": 0.25}
 
 
@@ -59,17 +74,34 @@ def test_a_list_of_pairs_is_checked(tmp_path: Path, text: str) -> None:
         read_pairs(path)
 
 
+def measured(weights: Mapping[str, float], degradation: Degradation) -> RecognitionReport:
+    path = shared_file("media/pairs/deepface/master.csv")
+    members = [Recogniser(Subject(catalogue.recogniser(name), session_of(name)), w) for name, w in weights.items()]
+    curves = parse_calibrations((Path(__file__).parents[2] / "models" / "calibration.toml").read_text())
+    return evaluate(path.parent, read_pairs(path), members, largest_face, calibrations=curves, degradation=degradation)
+
+
 @pytest.mark.weights
 @pytest.mark.media
 def test_the_fusion_is_no_worse_than_its_best_member() -> None:
-    path = shared_file("media/pairs/deepface/master.csv")
-    members = [Recogniser(catalogue.recogniser(name), session_of(name), weight) for name, weight in ENSEMBLE.items()]
-    curves = parse_calibrations((Path(__file__).parents[2] / "models" / "calibration.toml").read_text())
-    report = evaluate(path.parent, read_pairs(path), members, largest_face, calibrations=curves)
+    report = measured(ENSEMBLE, Degradation())
     assert (report.same_pairs, report.different_pairs, report.without_face) == (38, 262, ())
     assert is_fusion_good(report)
     assert report.row("arcface-mbf-w600k-int8").auc.value > 0.999
     assert all(report.row(name).auc.value > 0.99 for name in ENSEMBLE)
+
+
+@pytest.mark.weights
+@pytest.mark.media
+def test_on_small_faces_the_fusion_beats_a_plain_mean_and_fitted_weights_beat_fixed_ones() -> None:
+    fixed, fitted = (measured(weights, Degradation(face_px=20)) for weights in (ENSEMBLE, FITTED))
+    assert fixed.row(FUSED).auc.value > fixed.row(MEAN).auc.value
+    assert fixed.row(MEAN).auc.value < max(fixed.row(name).auc.value for name in ENSEMBLE)
+    assert fixed.fusion is not None
+    assert fixed.fusion.best_member == "arcface-mbf-w600k-int8"
+    assert fixed.fusion.auc_gain.value < 0
+    assert is_fusion_good(fitted)
+    assert fixed.fusion.false_accepts.estimate.low > 0.01  # a level is no promise for faces smaller than calibrated
 
 
 @pytest.mark.weights

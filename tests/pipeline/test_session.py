@@ -15,7 +15,7 @@ from streamapp.results import DropReason
 from streamapp.settings import Settings, SourceSettings
 from streamapp.sources.base import EncodedPicture, FrameNumbering, Source, SourceState
 from streamapp.zoo.base import FaceScreener
-from tests.fakes import BrokenSink, CollectingSink, ScriptedScreener, ScriptedSource
+from tests.fakes import BrokenSink, CollectingSink, NoModels, ScriptedScreener, ScriptedSource
 from tests.waiting import until
 
 FACE = (10.0, 10.0, 30.0, 30.0)
@@ -29,7 +29,13 @@ def session(
 ) -> StreamSession:
     settings = Settings(sources=SourceSettings(backoff_s=(0.0,), backoff_jitter=0.0))
     return StreamSession(
-        "test", make_source, mode=Mode.FAST, settings=settings, make_screener=make_screener, max_frames=max_frames
+        "test",
+        make_source,
+        mode=Mode.FAST,
+        settings=settings,
+        make_screener=make_screener,
+        models=NoModels(),
+        max_frames=max_frames,
     )
 
 

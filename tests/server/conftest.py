@@ -13,7 +13,7 @@ from streamapp.pipeline.session import StreamSession
 from streamapp.runtime import Runtime
 from streamapp.server.app import create_app
 from streamapp.server.signalling import Signalling
-from streamapp.settings import ServerSettings, Settings, WebRtcSettings
+from streamapp.settings import ModelSettings, ServerSettings, Settings, WebRtcSettings
 from tests.fakes import NumberedSource, ScriptedScreener
 from tests.webrtc_peers import WebPeer, use_loopback
 
@@ -51,9 +51,16 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
 
     @asynccontextmanager
     async def start(
-        *, webrtc: WebRtcSettings | None = None, server: ServerSettings | None = None
+        *,
+        webrtc: WebRtcSettings | None = None,
+        server: ServerSettings | None = None,
+        models: ModelSettings | None = None,
     ) -> AsyncIterator[Bench]:
-        settings = Settings(webrtc=webrtc or WebRtcSettings(), server=server or ServerSettings())
+        settings = Settings(
+            webrtc=webrtc or WebRtcSettings(),
+            server=server or ServerSettings(),
+            models=models or ModelSettings(),
+        )
         async with (
             Runtime.start(settings, lambda: ScriptedScreener([[FACE]])) as runtime,
             Signalling.start(runtime) as signalling,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 
@@ -160,3 +162,20 @@ def test_anything_else_does(host: str) -> None:
     with pytest.raises(SettingsError, match="allow_remote"):
         check_binding(ServerSettings(host=host))
     check_binding(ServerSettings(host=host, allow_remote=True))
+
+
+# -- how much is read --------------------------------------------------------------------------------------------------
+
+
+async def test_a_connection_whose_body_may_be_endless_is_closed(start_bench: StartBench) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"{}"
+        yield b"{}"
+
+    async with start_bench() as bench:
+        unread = await bench.http.post("/nowhere", content=chunks())
+        assert (unread.status_code, unread.headers.get("connection")) == (404, "close")
+        read = await bench.http.post("/streams", content=chunks())
+        assert (read.status_code, read.headers.get("connection")) == (422, None)
+        of_known_length = await bench.http.post("/nowhere", content=b"{}")
+        assert (of_known_length.status_code, of_known_length.headers.get("connection")) == (404, None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from streamapp.settings import Profile
 from streamapp.zoo.manifest import load_manifest
-from streamapp.zoo.profiles import Choice, Profile, candidates, choose, slots
+from streamapp.zoo.profiles import Choice, candidates, choose, slots
 from streamapp.zoo.session import Device
 from streamapp.zoo.spec import Task
 
 MANIFEST = load_manifest()
-STAND_INS = {"yolov8-lite-t-face", "mtcnn-rnet", "mtcnn-onet", "arcface-mbf-w600k-int8", "mobilefacenet-foamliu"}
+STAND_INS = {"yolov8-lite-t-face", "mtcnn-rnet", "mtcnn-onet", "arcface-mbf-w600k-int8", "mobilefacenet-insightface-y1"}
 
 
 def chosen(profile: Profile, installed: set[str], device: Device = Device.CPU) -> dict[Task, list[str]]:
@@ -49,7 +50,7 @@ def test_auto_takes_what_is_there_and_misses_nothing_optional() -> None:
         Task.DETECT: ["yolov8-lite-t-face"],
         Task.REFINE: ["mtcnn-rnet"],
         Task.LANDMARK: ["mtcnn-onet"],
-        Task.RECOGNISE: ["arcface-mbf-w600k-int8", "mobilefacenet-foamliu"],
+        Task.RECOGNISE: ["arcface-mbf-w600k-int8", "mobilefacenet-insightface-y1"],
     }
     choices = choose(Profile.AUTO, MANIFEST, Device.CPU, lambda variant: variant.name in STAND_INS)
     missing = {choice.missing for choice in choices if choice.missing}

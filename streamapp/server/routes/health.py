@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from typing import Protocol
@@ -12,14 +11,20 @@ import psutil
 from fastapi import APIRouter, Response, status
 
 from streamapp import __version__
-from streamapp.errors import ModelError, UsageError
 from streamapp.metrics import CONTENT_TYPE, Snapshot, exposition
 from streamapp.results import DropReason
 from streamapp.runtime import Runtime
-from streamapp.server.schemas import Health, Readiness, ServiceCounts, ServiceHealth, Status, StreamInfo
+from streamapp.server.schemas import HEALTHY, Health, Readiness, ServiceCounts, Status, StreamInfo
+from streamapp.server.services import (
+    ServiceBoard,
+    gpu_in_use,
+    memory_state,
+    missing,
+    model_figures,
+    needed_systems,
+    queue_state,
+)
 from streamapp.sources.base import SourceState
-from streamapp.zoo.registry import Registry
-from streamapp.zoo.spec import Task
 
 _BROKEN_STATES = {SourceState.RECONNECTING, SourceState.FAILED}
 
@@ -36,32 +41,39 @@ class PeerCounts(Protocol):
 
 def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
     router = APIRouter(tags=["health"])
+    board = ServiceBoard(runtime)
 
     @router.get("/health")
     async def health() -> Health:
         """The process is alive; each model system and how it is. Answers 200 as long as it answers."""
-        services = {"mediapipe": await asyncio.to_thread(_screener_health, runtime)}
-        return Health(version=__version__, uptime_s=round(time.time() - runtime.started_at, 1), services=services)
+        found = await board.look()
+        return Health(version=__version__, uptime_s=round(time.time() - runtime.started_at, 1), services=found)
 
     @router.get("/ready", responses={503: {"model": Readiness}})
     async def ready(response: Response) -> Readiness:
-        """Whether streams can be analysed; 503 names what is missing."""
-        screener = await asyncio.to_thread(_screener_health, runtime)
-        missing = [] if screener.detail is None else [screener.detail]
-        if missing:
+        """Whether streams can be analysed in the default mode; 503 names what is missing."""
+        lacking = missing(await board.look(), runtime.settings.pipeline.mode)
+        if lacking:
             response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-        return Readiness(ready=not missing, missing=missing)
+        return Readiness(ready=not lacking, missing=lacking)
 
     @router.get("/status")
     async def overall_status() -> Status:
-        """The whole at a glance: degraded if a model is unusable or a stream is not live."""
-        screener = await asyncio.to_thread(_screener_health, runtime)
-        healthy = int(screener.detail is None)
+        """The whole at a glance: degraded if a system that is in use, or would be, is unusable, or a stream is not
+        live."""
+        found = await board.look()
+        healthy = sum(service.status == HEALTHY for service in found.values())
         broken = any(session.status.state in _BROKEN_STATES for session in runtime.streams.values())
+        needed = [found[system] for system in needed_systems(runtime)]
+        lacking = any(service.status != HEALTHY and not service.optional for service in needed)
+        snapshot = runtime.models.residency.snapshot()
         return Status(
-            overall_status="healthy" if healthy and not broken else "degraded",
-            services=ServiceCounts(total=1, healthy=healthy, unhealthy=1 - healthy),
-            gpu=None,
+            overall_status="degraded" if broken or lacking else "healthy",
+            services=ServiceCounts(total=len(found), healthy=healthy, unhealthy=len(found) - healthy),
+            gpu=gpu_in_use(snapshot),
+            profile=runtime.models.lineup.profile,
+            memory=memory_state(snapshot),
+            jobs=queue_state(runtime.models.scheduler.state()),
             streams=[StreamInfo.of(session) for session in runtime.streams.values()],
         )
 
@@ -71,35 +83,6 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
         return Response(exposition(_snapshot(runtime, peers)), media_type=CONTENT_TYPE)
 
     return router
-
-
-def _screener_health(runtime: Runtime) -> ServiceHealth:
-    """Reads the weights' hash the first time: not for the event loop."""
-    settings = runtime.settings
-    loaded = any(session.frames for session in runtime.streams.values())
-    try:
-        registry = Registry.from_settings(settings)
-        variant = registry.chosen(Task.SCREEN, settings.models.screener)
-        registry.verified(variant)
-    except (ModelError, UsageError) as error:
-        return ServiceHealth(
-            status="unhealthy",
-            model_loaded=False,
-            model=None,
-            provider="cpu",
-            memory_mb=None,
-            licence=None,
-            detail=str(error),
-        )
-    return ServiceHealth(
-        status="healthy",
-        model_loaded=loaded,
-        model=variant.name,
-        provider=f"cpu ({settings.models.runtime.value})",
-        memory_mb=round(psutil.Process().memory_info().rss / 1e6, 1),
-        licence=variant.licence,
-        detail=None,
-    )
 
 
 def _snapshot(runtime: Runtime, peers: PeerCounts) -> Snapshot:
@@ -122,4 +105,5 @@ def _snapshot(runtime: Runtime, peers: PeerCounts) -> Snapshot:
         publishers=peers.publishers,
         viewers=peers.viewers,
         latency_s={name: value / 1e3 for name, value in quantiles},
+        models=model_figures(runtime),
     )

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamapp.runtime import Runtime
-from streamapp.settings import ModelSettings, Settings
+from streamapp.settings import ModelSettings
 from tests.fakes import ScriptedSource
 from tests.server.conftest import Bench, StartBench
 from tests.waiting import until
@@ -26,37 +25,32 @@ async def test_alive_is_said_whatever_is_missing(start_bench: StartBench) -> Non
         assert body["status"] == "alive"
         screener = body["services"]["mediapipe"]
         assert set(screener) >= {"status", "model_loaded", "memory_mb", "provider", "licence"}
+        systems = ["mediapipe", "yolo", "mtcnn", "recognition", "antispoof", "gender_age", "deepfake"]
+        assert list(body["services"]) == systems
 
 
 async def test_ready_names_what_is_missing(start_bench: StartBench, tmp_path: Path) -> None:
-    async with start_bench() as bench:
-        use_models(bench.runtime, tmp_path)
+    async with start_bench(models=ModelSettings(dir=tmp_path)) as bench:
         response = await bench.http.get("/ready")
         assert response.status_code == 503
         assert not response.json()["ready"]
         assert "streamapp models pull" in response.json()["missing"][0]
         status = (await bench.http.get("/status")).json()
         assert status["overall_status"] == "degraded"
-        assert status["services"] == {"total": 1, "healthy": 0, "unhealthy": 1}
+        assert status["services"] == {"total": 7, "healthy": 0, "unhealthy": 7}
         assert (await bench.http.get("/health")).json()["services"]["mediapipe"]["status"] == "unhealthy"
 
 
 @pytest.mark.weights
 async def test_ready_with_the_weights_in_place(start_bench: StartBench) -> None:
     folder = weights_of(*SHORT_RANGE)[1].parent
-    async with start_bench() as bench:
-        use_models(bench.runtime, folder)
+    async with start_bench(models=ModelSettings(dir=folder)) as bench:
         response = await bench.http.get("/ready")
         assert (response.status_code, response.json()) == (200, {"ready": True, "missing": []})
         screener = (await bench.http.get("/health")).json()["services"]["mediapipe"]
         assert (screener["status"], screener["model_loaded"]) == ("healthy", False)
         assert screener["licence"] == "Apache-2.0"
         assert screener["memory_mb"] > 10
-
-
-def use_models(runtime: Runtime, folder: Path) -> None:
-    models = ModelSettings(dir=folder)
-    runtime.settings = Settings(**{**dict(runtime.settings), "models": models})
 
 
 async def test_a_broken_stream_degrades_the_status(start_bench: StartBench) -> None:
@@ -110,5 +104,5 @@ async def test_no_name_of_anything_becomes_a_label(start_bench: StartBench) -> N
         text = (await bench.http.get("/metrics")).text
         assert "door" not in text
         assert set(await figures(bench)) == before
-        assert set(re.findall(r'(\w+)="', text)) == {"version", "state", "reason"}
+        assert set(re.findall(r'(\w+)="', text)) == {"version", "state", "reason", "owner", "class"}
         hold.set()

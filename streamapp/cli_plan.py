@@ -1,0 +1,151 @@
+"""`streamapp plan`: what fits in how much memory, before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.table import Table
+
+from streamapp.errors import DeviceLost, OverBudget
+from streamapp.scheduler.costs import CostBook
+from streamapp.scheduler.device_memory import (
+    HostMemory,
+    NvidiaMemory,
+    open_device_memory,
+    resolve_device,
+    runtime_version,
+)
+from streamapp.scheduler.plan import Fate, Plan, make_plan, variants_of
+from streamapp.settings import DeviceChoice, Profile, Settings, load_settings
+from streamapp.zoo.registry import Registry
+from streamapp.zoo.session import Device
+
+SEPARATE_SERVICES_MB, THEIR_CARD_MB = 6084, 6000
+"""Seven model services, one container each: what their memory limits add up to, and the card they share. Only the sum
+is on record."""
+
+plan_app = typer.Typer(help="What fits in how much memory, before anything is loaded.")
+
+_Budget = Annotated[
+    int | None, typer.Option(min=1, help="Memory for the models, in MB of a million bytes; default: the settings'.")
+]
+_MB = 1_000_000
+_PIPE_WIDTH = 160
+
+
+@dataclass(frozen=True, slots=True)
+class SeparateServices:
+    """What is compared with."""
+
+    services: int
+    limits_mb: int
+    card_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """What is printed as JSON."""
+
+    plan: Plan
+    resident_bytes: int
+    swap_bytes: int
+    needed_bytes: int
+    everything_resident_bytes: int
+    lacks: str | None
+    separate_services: SeparateServices
+
+
+@plan_app.callback(invoke_without_command=True)
+def plan(
+    budget_mb: _Budget = None,
+    profile: Annotated[Profile | None, typer.Option(help="Which variants; default: the settings'.")] = None,
+    device: Annotated[DeviceChoice | None, typer.Option(help="Where they run; default: the settings'.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show what of a profile stays in memory, what swaps and what cannot run. Exit code 5 if a task of the profile has
+    no model that fits."""
+    settings = load_settings()
+    found = plan_of(settings, budget_mb=budget_mb, profile=profile, device=device)
+    if json:
+        typer.echo(TypeAdapter(PlanReport).dump_json(_report(found), indent=1).decode())
+    else:
+        console = Console(highlight=False)
+        _print(found, console if console.is_terminal else Console(width=_PIPE_WIDTH, highlight=False))
+    if found.lacks is not None:
+        raise OverBudget(found.lacks)
+
+
+def plan_of(
+    settings: Settings,
+    *,
+    budget_mb: int | None = None,
+    profile: Profile | None = None,
+    device: DeviceChoice | None = None,
+) -> Plan:
+    """Raises ManifestInvalid, ModelInvalid, DeviceLost where the budget is to be all that a GPU has."""
+    chosen = settings.scheduler
+    on = resolve_device(device or chosen.device, chosen.device_id)
+    profile = profile or settings.models.profile
+    registry = Registry.from_settings(settings)
+    kind: type[HostMemory] | type[NvidiaMemory] = NvidiaMemory if on is Device.CUDA else HostMemory
+    budget_mb = budget_mb or chosen.budget_mb
+    try:
+        memory = open_device_memory(on, chosen.device_id)
+        name, total_bytes = memory.name, memory.read().total_bytes
+    except DeviceLost:
+        if budget_mb is None:
+            raise
+        name, total_bytes = "", budget_mb * _MB  # a plan for a machine that is elsewhere
+    costs = CostBook.of_registry(registry, device=name, load_overhead=kind.load_overhead, runtime=runtime_version())
+    return make_plan(
+        variants_of(profile, registry.manifest, on, registry.is_installed),
+        costs.cost,
+        profile=profile,
+        device=on,
+        budget_bytes=total_bytes if budget_mb is None else budget_mb * _MB,
+        reserve_bytes=chosen.reserve_mb * _MB,
+        context_bytes=kind.context_bytes,
+    )
+
+
+def _report(found: Plan) -> PlanReport:
+    return PlanReport(
+        plan=found,
+        resident_bytes=found.resident_bytes,
+        swap_bytes=found.swap_bytes,
+        needed_bytes=found.needed_bytes,
+        everything_resident_bytes=found.everything_bytes,
+        lacks=found.lacks,
+        separate_services=SeparateServices(7, SEPARATE_SERVICES_MB, THEIR_CARD_MB),
+    )
+
+
+def _print(found: Plan, console: Console) -> None:
+    where = f"on {found.device} in {_mb(found.budget_bytes)} MB"
+    title = f"Profile {found.profile} {where}, batches up to {found.largest_batch}"
+    table = Table("variant", "task", "MB", "to load", "number is", "fate", title=title, title_justify="left")
+    for column in (2, 3):
+        table.columns[column].justify = "right"
+    colours = {Fate.RESIDENT: "green", Fate.SWAPS: "yellow", Fate.CANNOT_RUN: "red"}
+    for p in found.placements:
+        fate = f"[{colours[p.fate]}]{p.fate}[/]"
+        table.add_row(p.variant, p.task, _mb(p.resident_bytes), f"+{_mb(p.loading_bytes)}", p.source, fate)
+    console.print(table)
+    console.print(
+        f"One process takes {_mb(found.needed_bytes)} MB: context {_mb(found.context_bytes)}, resident "
+        f"{_mb(found.resident_bytes)}, room to load and swap {_mb(found.swap_bytes)}, reserve "
+        f"{_mb(found.reserve_bytes)}."
+    )
+    console.print(f"All of it would stay resident in {_mb(found.everything_bytes)} MB.")
+    console.print(
+        f"Seven services with a limit each add up to {SEPARATE_SERVICES_MB} of {THEIR_CARD_MB} MB, and each has a "
+        "context of its own (300 to 500 MB on a GPU)."
+    )
+
+
+def _mb(size_bytes: int) -> str:
+    return f"{size_bytes / _MB:.0f}"

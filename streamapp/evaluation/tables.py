@@ -1,0 +1,33 @@
+"""How measurements are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from streamapp.evaluation.statistics import SMALL_SAMPLE
+
+_PIPE_WIDTH = 160
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
+    """A table on standard output with notes below it; empty notes are left out."""
+    console = Console(highlight=False)
+    console = console if console.is_terminal else Console(width=_PIPE_WIDTH, highlight=False)
+    table = Table(*columns, title=title)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table, markup=False)
+    for note in filter(None, notes):
+        console.print(note, markup=False)
+
+
+def small_sample(count: int, what: str) -> str:
+    """What to say below a table that rests on `count` cases; nothing for 1000 or more."""
+    return f"A small sample: {count} {what}. Mind the intervals." if count < SMALL_SAMPLE else ""
+
+
+def without_face(names: Sequence[str]) -> str:
+    return f"No face was found in: {', '.join(names)}" if names else ""

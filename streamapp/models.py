@@ -1,0 +1,137 @@
+"""The models of this process: which there are, who runs them, and what they say of a picture."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from streamapp.errors import ModelMissing, Overloaded
+from streamapp.faces import Mode
+from streamapp.frame import Image
+from streamapp.pipeline.examiner import Asker, Examination, Examiner
+from streamapp.pipeline.report import image_result
+from streamapp.results import DropReason, ImageResult
+from streamapp.scheduler.api import Dropped, Failed, Priority
+from streamapp.scheduler.costs import CostBook
+from streamapp.scheduler.device_memory import open_device_memory, resolve_device, runtime_version
+from streamapp.scheduler.local import LocalScheduler
+from streamapp.scheduler.plan import TASK_WEIGHTS
+from streamapp.scheduler.residency import ModelResidency
+from streamapp.settings import Settings
+from streamapp.zoo import catalogue
+from streamapp.zoo.base import ModelSession
+from streamapp.zoo.lineup import Lineup, System
+from streamapp.zoo.registry import Registry
+from streamapp.zoo.session import Device, SessionOptions
+
+PICTURE_DEADLINE_S = 30.0
+"""A client that sent a picture waits no longer."""
+RETRY_AFTER_S = 2
+
+
+class Models:
+    """Used on the event loop's thread."""
+
+    def __init__(self, settings: Settings, registry: Registry, device: Device) -> None:
+        self.device = device
+        self.registry = registry
+        self._settings = settings
+        self.lineup = self._resolve()
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls, settings: Settings) -> AsyncIterator[Models]:
+        """Runs the models for the length of the block. Raises ManifestInvalid, ModelInvalid, DeviceLost."""
+        chosen = settings.scheduler
+        models = cls(settings, Registry.from_settings(settings), resolve_device(chosen.device, chosen.device_id))
+        lanes = chosen.lanes or (1 if models.device is Device.CUDA else len(os.sched_getaffinity(0)))
+        async with (
+            models._residency() as models.residency,
+            LocalScheduler.start(models.residency, lanes=lanes, capacity=chosen.queue_size) as models.scheduler,
+        ):
+            yield models
+
+    def _residency(self) -> AbstractAsyncContextManager[ModelResidency]:
+        """Raises ModelInvalid, DeviceLost."""
+        chosen = self._settings.scheduler
+        device = open_device_memory(self.device, chosen.device_id)
+        costs = CostBook.of_registry(
+            self.registry, device=device.name, load_overhead=device.load_overhead, runtime=runtime_version()
+        )
+        return ModelResidency.start(
+            device,
+            self.load,
+            costs,
+            budget_bytes=None if chosen.budget_mb is None else chosen.budget_mb * 1_000_000,
+            reserve_bytes=chosen.reserve_mb * 1_000_000,
+            keep_alive_s=chosen.keep_alive_s,
+            weights={v.name: TASK_WEIGHTS[v.task] for v in self.registry.manifest.variants if v.task in TASK_WEIGHTS},
+        )
+
+    scheduler: LocalScheduler
+    residency: ModelResidency
+
+    @property
+    def examiner(self) -> Examiner:
+        return Examiner(self.scheduler, self.lineup)
+
+    async def require(self, mode: Mode) -> None:
+        """Raises ModelMissing, naming what is missing, unless the mode can be run. Looks again if something was
+        missing before: it may have been pulled since."""
+        try:
+            self.lineup.require(mode)
+        except ModelMissing:
+            await asyncio.to_thread(self.look_again)
+            self.lineup.require(mode)
+
+    def look_again(self) -> None:
+        """Takes in what was installed meanwhile, if anything is missing. Blocks for a moment; for any thread."""
+        if self.lineup.absent:
+            self.lineup = self._resolve()
+
+    async def examine(self, rgb: Image, mode: Mode, *, client: str) -> ImageResult:
+        """Everything a mode finds in an upright RGB picture.
+
+        Raises ModelMissing if a detector of the mode is not installed, ModelError if one failed, Overloaded if one had
+        no time or memory. An analysis that could not be made is named in `skipped`."""
+        await self.require(mode)
+        start_s = time.monotonic()
+        asker = Asker(client, Priority.IMAGE, start_s + PICTURE_DEADLINE_S, "asked for")
+        examiner = self.examiner
+        examination = await examiner.examine(rgb, mode, asker)
+        _raise_failed_detection(examination)
+        examination.timing_ms["total"] = (time.monotonic() - start_s) * 1e3
+        return image_result(examination, (rgb.shape[1], rgb.shape[0]), mode, examiner.lineup.variants)
+
+    def load(self, name: str, buckets: Sequence[int]) -> ModelSession:
+        """Loads a variant and warms it up. Blocks. Raises what `catalogue.load` does."""
+        options = SessionOptions(device=self.device, device_id=self._settings.scheduler.device_id, warm_up=buckets)
+        return catalogue.load(self.registry, self.registry.manifest.named(name), options)
+
+    def _resolve(self) -> Lineup:
+        settings = self._settings
+        return Lineup.of(
+            self.registry,
+            settings.models.profile,
+            self.device,
+            screener=settings.models.screener,
+            min_score=settings.pipeline.min_score,
+        )
+
+
+def _raise_failed_detection(examination: Examination) -> None:
+    """A picture in which nobody looked for faces must not look like one without."""
+    lost = {System(skipped.task) for skipped in examination.skipped if skipped.face is None}
+    if not any(system.is_detector for system in lost):
+        return
+    for outcome in examination.failures:
+        match outcome:
+            case Failed(error):
+                raise error
+            case Dropped(DropReason.CLOSED, detail):
+                raise Overloaded(detail, retry_after_s=RETRY_AFTER_S)
+            case Dropped(reason, detail):
+                raise Overloaded(f"the picture was not looked at ({reason}): {detail}", retry_after_s=RETRY_AFTER_S)

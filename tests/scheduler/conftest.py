@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes import ScriptedResidency
+
+
+@pytest.fixture
+def residency() -> ScriptedResidency:
+    return ScriptedResidency()

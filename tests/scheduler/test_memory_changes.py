@@ -1,0 +1,288 @@
+"""What happens when memory is short, or is not what it seems: on a fake card, in made-up time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamapp.errors import ModelError, ModelOutOfMemory, OverBudget
+from streamapp.scheduler.costs import CostBook, CostSource
+from streamapp.scheduler.residency_view import EvictionReason
+from tests.fake_card import MB, FakeCard, FakeSession
+from tests.scheduler.asking import ONE, THREE, leased, names, used
+from tests.virtual_time import now_s, virtually
+
+
+def test_after_an_unload_nothing_is_loaded_until_the_driver_shows_the_bytes() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE, total_mb=800, lag_s=1.4)
+        shown: list[float] = []
+
+        def load(variant: str, buckets: Sequence[int]) -> Any:
+            shown.append((card.read().ours_bytes or 0) / MB)
+            return card.load(variant, buckets)
+
+        async with card.residency(buckets=ONE, load=load) as residency:
+            await used(residency, "a")
+            await asyncio.sleep(3)
+            before_s = now_s()
+            await used(residency, "b")
+            assert shown == [0, 300]
+            assert 1.4 <= now_s() - before_s <= 1.4 + 0.25 + 0.1
+
+    virtually(run)
+
+
+def test_bytes_that_never_come_back_are_nobodys_and_shrink_the_budget() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE, leak_mb=200)
+        async with card.residency(budget_mb=1000, buckets=ONE) as residency:
+            await used(residency, "a")
+            await asyncio.sleep(3)
+            before_s = now_s()
+            await used(residency, "b", within_s=20)
+            assert now_s() - before_s >= 5
+            assert residency.snapshot().unaccounted_bytes == 200 * MB
+            assert residency.snapshot().budget_bytes == 800 * MB
+            assert residency.snapshot().bytes_by_owner["unaccounted"] == 200 * MB
+            with pytest.raises(OverBudget):
+                await used(residency, "a", within_s=30)
+
+    virtually(run)
+
+
+def test_a_session_handed_out_reports_by_itself_that_it_ran_out_of_memory() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE, total_mb=1600)
+        async with card.residency() as residency:
+            await used(residency, "b")
+            lease = await leased(residency, "a")
+            card.run_mb = 10_000
+            batch = np.zeros((1, 3, 8, 8), np.float32)
+            for _ in range(3):
+                with pytest.raises(ModelOutOfMemory):
+                    lease.sessions["a"].run(batch)
+            residency.report_out_of_memory("a")
+            await asyncio.sleep(0)
+            lease.release()
+            card.run_mb = 0
+            again = await leased(residency, "a")
+            assert card.loads[-1:] == [("a", (1,))]
+            again.sessions["a"].run(batch)
+            again.release()
+            (degraded,) = residency.snapshot().degraded
+            assert (degraded.variant, degraded.left_out) == ("a", False)
+            assert names(residency) == {"a"}
+            await asyncio.sleep(10)
+            assert residency.snapshot().degraded == ()
+            await used(residency, "a")
+            assert card.loads[-1] == ("a", (1, 2, 4, 8))
+
+    virtually(run)
+
+
+def test_out_of_memory_at_a_load_evicts_then_tries_smaller_then_leaves_the_model_out() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE, total_mb=2000, fragmented_mb=1050)
+        async with card.residency() as residency:
+            await used(residency, "a")  # loaded small: the books know nothing of the fragments
+            assert card.loads == [("a", (1, 2, 4, 8)), ("a", (1,))]
+            card.fragmented_mb = 1400
+            with pytest.raises(OverBudget, match="b is left out, tried again in 10 s: no memory to load b"):
+                await used(residency, "b")
+            assert card.loads[2:] == [("b", (1, 2, 4, 8)), ("b", (1,))]
+            assert names(residency) == set()
+            left_out = [model for model in residency.snapshot().degraded if model.left_out]
+            assert [model.variant for model in left_out] == ["b"]
+            with pytest.raises(OverBudget, match="left out"):
+                await used(residency, "b")
+            assert len(card.loads) == 4
+            card.fragmented_mb = 0
+            await asyncio.sleep(11)
+            await used(residency, "b")
+            assert card.loads[-1:] == [("b", (1,))]
+            await asyncio.sleep(70)
+            assert residency.snapshot().degraded == ()
+            await used(residency, "b")
+            assert card.loads[-1] == ("b", (1, 2, 4, 8))
+
+    virtually(run)
+
+
+def test_a_model_left_out_is_tried_at_once_when_its_memory_is_back() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE, total_mb=2000, strangers_mb=400, fragmented_mb=1400)
+        async with card.residency() as residency:
+            with pytest.raises(OverBudget, match="tried again in 10 s"):
+                await used(residency, "a")
+            card.strangers_mb = card.fragmented_mb = 0
+            await asyncio.sleep(1.1)
+            await used(residency, "a")
+            assert card.loads[-1:] == [("a", (1, 2, 4, 8))]
+            assert residency.snapshot().degraded == ()
+
+    virtually(run)
+
+
+def test_strangers_shrink_the_budget_and_idle_models_make_up_for_it() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE, total_mb=2000)
+        async with card.residency(buckets=ONE, reserve_mb=400, pinned=["b"]) as residency:
+            kept = await leased(residency, "a")
+            await used(residency, "b")
+            await used(residency, "c")
+            assert residency.snapshot().budget_bytes == 1600 * MB
+            card.strangers_mb = 400
+            await asyncio.sleep(1.5)
+            assert residency.snapshot().budget_bytes == 1200 * MB
+            assert names(residency) == {"a", "b"}
+            card.strangers_mb = 800
+            await asyncio.sleep(1.5)
+            assert names(residency) == {"a"}
+            assert residency.snapshot().evictions == {EvictionReason.SHRUNK: 2}
+            with pytest.raises(OverBudget):
+                await used(residency, "b", within_s=3)
+            kept.release()
+            card.strangers_mb = 0
+            await used(residency, "c", "b")
+            assert names(residency) >= {"b", "c"}
+
+    virtually(run)
+
+
+def test_a_model_in_use_is_not_lent_again_while_it_stands_over_a_shrunk_budget() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE, total_mb=2000)
+        async with card.residency(buckets=ONE, reserve_mb=200) as residency:
+            kept = await leased(residency, "a")
+            card.strangers_mb = 1250
+            await asyncio.sleep(1.5)
+            with pytest.raises(OverBudget):
+                await used(residency, "a", within_s=1)
+            kept.release()
+            await asyncio.sleep(0.5)
+            assert names(residency) == set()
+
+    virtually(run)
+
+
+def test_estimates_that_lie_are_replaced_by_what_was_measured() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE, estimates_mb={"a": 100.0, "b": 100.0, "c": 100.0})
+        async with card.residency(budget_mb=1500, buckets=ONE) as residency:
+            for name in "aabbccab":
+                await used(residency, name, within_s=30)
+                await asyncio.sleep(1.5)
+                assert card.open_mb <= 1500
+            assert residency.snapshot().committed_bytes == round(card.open_mb * MB)
+            assert card.peak_mb <= 1500
+
+    virtually(run)
+
+
+def test_without_numbers_by_process_the_books_tell_us_from_strangers() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE, total_mb=3000, strangers_mb=500, tells_processes_apart=False)
+        async with card.residency(buckets=ONE) as residency:
+            await used(residency, "a")
+            await used(residency, "b")
+            shown = residency.snapshot()
+            assert (shown.others_bytes, shown.budget_bytes) == (500 * MB, 2500 * MB)
+            assert shown.committed_bytes == 1100 * MB
+
+    virtually(run)
+
+
+def test_while_the_device_is_lost_nothing_is_loaded_and_what_is_there_goes_on() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE)
+        async with card.residency() as residency:
+            await used(residency, "a")
+            card.lost = "GPU is lost"
+            await asyncio.sleep(1.5)
+            assert residency.snapshot().lost == "GPU is lost"
+            await used(residency, "a")
+            with pytest.raises(OverBudget, match="no model can be loaded: GPU is lost"):
+                await used(residency, "b")
+            card.lost = None
+            await asyncio.sleep(1.5)
+            assert residency.snapshot().lost is None
+            await used(residency, "b")
+
+    virtually(run)
+
+
+def test_a_device_that_was_never_there_is_said_so() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE, lost="no driver")
+        async with card.residency() as residency:
+            with pytest.raises(OverBudget, match="no driver"):
+                await used(residency, "a")
+
+    virtually(run)
+
+
+def test_what_a_runtime_takes_for_itself_is_not_taken_for_a_models_cost() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE, context_mb=500)
+        costs = CostBook(card.variants(), device="", load_overhead=0, runtime="")
+
+        def load(variant: str, buckets: Sequence[int]) -> FakeSession:
+            if variant == "a":  # one that is run beside the device
+                session = FakeSession(card, variant, 1, 0)
+                session.providers = ("OtherExecutionProvider",)
+                return session
+            return card.load(variant, buckets)
+
+        async with card.residency(buckets=ONE, load=load, costs=costs) as residency:
+            await used(residency, "a")
+            await used(residency, "b")
+            assert residency.snapshot().context_bytes == 500 * MB
+            await used(residency, "c")
+            assert costs.cost("b", 1).source is CostSource.MANIFEST
+            assert costs.cost("c", 1).holding.resident_bytes == 400 * MB
+            assert costs.cost("c", 1).source is CostSource.MEASURED
+
+    virtually(run)
+
+
+def test_what_was_measured_is_kept_for_the_next_start(tmp_path: Path) -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE, estimates_mb={"b": 100.0})
+        path = tmp_path / "costs.json"
+        for expected in (CostSource.MANIFEST, CostSource.MEASURED):
+            costs = CostBook(card.variants(), device="", load_overhead=0, runtime="", path=path)
+            assert costs.cost("b", 1).source is expected
+            async with card.residency(buckets=ONE, costs=costs) as residency:
+                await used(residency, "a")
+                await used(residency, "b")
+
+    virtually(run)
+
+
+def test_an_error_nobody_expected_is_that_models_alone(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE)
+
+        def load(variant: str, buckets: Sequence[int]) -> FakeSession:
+            if variant == "a":
+                raise ZeroDivisionError("a bug")
+            session = card.load(variant, buckets)
+            session.close = broken_close  # type: ignore[method-assign] # a library's fault
+            return session
+
+        def broken_close() -> None:
+            raise ZeroDivisionError("another bug")
+
+        async with card.residency(load=load) as residency:
+            with pytest.raises(ModelError, match="a could not be loaded: a bug"):
+                await used(residency, "a")
+            await used(residency, "b")
+        assert "b could not be closed" in caplog.text
+
+    virtually(run)
