@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -52,6 +53,7 @@ REAL = (
     *("mobileface-v2", "antispoof-bin-128", "minifasnet-v2", "genderage-v1", "mtcnn-onet"),
 )
 BURST_S = 0.2
+OURS = "1 thread, all at once"
 REST_S = 0.2
 """Between turns: threads of a runtime spin for a while after their work, in the next one's time."""
 CORES = len(os.sched_getaffinity(0))
@@ -78,22 +80,29 @@ def main() -> None:
     publish("threads", chosen, [figure for _, figures in parts for figure in figures], [table for table, _ in parts])
 
 
+class Spent(NamedTuple):
+    """Milliseconds by the clock, and of processor time in all threads, which other work on the machine changes less."""
+
+    wall_ms: float
+    cpu_ms: float
+
+
 def timed(work: Work) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
-def in_turns(contestants: Mapping[str, Work], rounds: int, *, rest_s: float = 0.0) -> dict[str, float]:
-    """Median milliseconds of each."""
-    taken: dict[str, list[float]] = {name: [] for name in contestants}
+def in_turns(contestants: Mapping[str, Work], rounds: int, *, rest_s: float = 0.0) -> dict[str, Spent]:
+    """Medians of each. Time spent in spinning after the work counts for it."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
     for number in range(rounds + 1):
         for name, work in contestants.items():
+            cpu_s, taken_s = time.process_time(), timed(work)
             time.sleep(rest_s)
-            taken_s = timed(work)
             if number:
-                taken[name].append(taken_s)
-    return {name: 1e3 * median(times) for name, times in taken.items()}
+                taken[name].append((taken_s, time.process_time() - cpu_s))
+    return {name: Spent(*(1e3 * median(c) for c in zip(*times, strict=True))) for name, times in taken.items()}
 
 
 def run_all(works: Sequence[Work], how: RunParts) -> None:
@@ -134,13 +143,18 @@ def compare_threads(rounds: int) -> tuple[Table, list[Figure]]:
         for label, works in runs.items():
             contestants[f"{label}, one after the other"] = partial(run_all, works, map)
             contestants[f"{label}, all at once"] = partial(run_all, works, pool.map)
-        taken_ms = in_turns(contestants, rounds, rest_s=REST_S)
-    ours = taken_ms["1 thread, all at once"]
-    rows = tuple((name, ms, ms / ours) for name, ms in taken_ms.items())
-    best_other = min(ms for name, ms in taken_ms.items() if not name.startswith("1 thread, all"))
-    figures = [Figure("a round: the best other setting / 1 thread, all at once", best_other / ours, "times")]
+        spent = in_turns(contestants, rounds, rest_s=REST_S)
+    ours = spent.pop(OURS)
+    rows = tuple((name, *took, took.cpu_ms / ours.cpu_ms) for name, took in ((OURS, ours), *spent.items()))
+    defaults_ms = spent["the runtime's defaults, all at once"]
+    figures = [
+        Figure("a round: the runtime's defaults / ours", defaults_ms.wall_ms / ours.wall_ms, "times"),
+        Figure("the same, processor time", defaults_ms.cpu_ms / ours.cpu_ms, "times"),
+        Figure("a round: the best setting / ours", min(s.wall_ms for s in spent.values()) / ours.wall_ms, "times"),
+    ]
     title = f"A round of {len(paths)} small nets on {CORES} cores, by threads per session"
-    return Table(title, ("sessions", "ms a round", "times ours"), rows), figures
+    columns = ("sessions", "ms a round", "processor ms a round", "times ours")
+    return Table(title, columns, rows), figures
 
 
 # -- Python's switch interval ------------------------------------------------------------------------------------------
@@ -283,12 +297,12 @@ def compare_libraries(folder: Path, rounds: int, *, full_size: bool) -> tuple[Ta
                 except StreamappError as error:
                     progress(f"{name}, {label}: {error}")
         taken = in_turns({label: partial(session.run, given) for label, session in sessions.items()}, rounds)
-        rows.append((name, *(taken.get(column) for column in COLUMNS)))
+        rows.append((name, *(taken[column].cpu_ms if column in taken else None for column in COLUMNS)))
         if "OpenVINO fp32" in taken:
-            quicker.append(taken["fp32"] / taken["OpenVINO fp32"])
+            quicker.append(taken["fp32"].cpu_ms / taken["OpenVINO fp32"].cpu_ms)
         for session in sessions.values():
             session.close()
-    notes = ("int8 with ranges from noise: it says how fast, not how good. Which forms hold: docs/adr/0007.",)
+    notes = ("Processor time. int8 with ranges from noise says how fast, not how good: docs/adr/0007 says which hold.",)
     figures = [Figure("ONNX Runtime / OpenVINO in fp32, median", median(quicker), "times")] if quicker else []
     columns = ("variant", *(f"{column} (ms)" for column in COLUMNS))
     return Table("One item on one thread: ONNX Runtime and OpenVINO", columns, tuple(rows), notes), figures
