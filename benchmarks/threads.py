@@ -8,7 +8,6 @@ it is not installed, is left out. docs/adr/0007 says what was chosen.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import subprocess
@@ -16,28 +15,21 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from types import ModuleType
-from typing import NamedTuple
 
-import numpy as np
 import psutil
 
 from benchmarks.model_files import GRAPHS, filled_graph, real_weights, registry_of
+from benchmarks.model_libraries import compare_libraries
 from benchmarks.report import Figure, Options, Table, parser, progress, publish
-from streamapp.errors import StreamappError
-from streamapp.faces import Floats
-from streamapp.zoo.base import ModelSession
-from streamapp.zoo.manifest import load_manifest
+from benchmarks.turns import Work, blank, in_turns, opened, timed
 from streamapp.zoo.mtcnn_cascade import RunParts
-from streamapp.zoo.session import Backend, Precision, SessionOptions, open_session
-from streamapp.zoo.spec import Task
+from streamapp.zoo.session import SessionOptions, open_session
 
 ROUND = (
     *("yolov8-lite-t-face", "mtcnn-rnet", "mtcnn-onet", "arcface-mbf-w600k-int8", "antispoof-bin-128"),
@@ -48,17 +40,11 @@ SMALL = "mtcnn-rnet"
 INTERVALS_S = (0.005, 0.002, 0.001, 0.0005, 0.0001)
 """The first is Python's own."""
 KEPT = ("yolov10n-face", "facenet-vggface2", "arcface-r100-glint", "mobilefacenet-insightface-y1", "antispoof-bin-128")
-REAL = (
-    *("yolov8-lite-t-face", "yolov8-lite-t-face-nms-free", "mobilefacenet-insightface-y1", "mobilefacenet-foamliu"),
-    *("mobileface-v2", "antispoof-bin-128", "minifasnet-v2", "genderage-v1", "mtcnn-onet"),
-)
 BURST_S = 0.2
 OURS = "1 thread, all at once"
 REST_S = 0.2
 """Between turns: threads of a runtime spin for a while after their work, in the next one's time."""
 CORES = len(os.sched_getaffinity(0))
-
-Work = Callable[[], object]
 
 
 def main() -> None:
@@ -80,44 +66,9 @@ def main() -> None:
     publish("threads", chosen, [figure for _, figures in parts for figure in figures], [table for table, _ in parts])
 
 
-class Spent(NamedTuple):
-    """Milliseconds by the clock, and of processor time in all threads, which other work on the machine changes less."""
-
-    wall_ms: float
-    cpu_ms: float
-
-
-def timed(work: Work) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def in_turns(contestants: Mapping[str, Work], rounds: int, *, rest_s: float = 0.0) -> dict[str, Spent]:
-    """Medians of each. Time spent in spinning after the work counts for it."""
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
-    for number in range(rounds + 1):
-        for name, work in contestants.items():
-            cpu_s, taken_s = time.process_time(), timed(work)
-            time.sleep(rest_s)
-            if number:
-                taken[name].append((taken_s, time.process_time() - cpu_s))
-    return {name: Spent(*(1e3 * median(c) for c in zip(*times, strict=True))) for name, times in taken.items()}
-
-
 def run_all(works: Sequence[Work], how: RunParts) -> None:
     for _ in how(lambda work: work(), works):
         pass
-
-
-def blank(session: ModelSession) -> Floats:
-    shape = [size or 64 for size in session.input.shape[1:]]
-    return np.random.default_rng(0).standard_normal((1, *shape)).astype(np.float32)
-
-
-def opened(name: str, path: Path, options: SessionOptions) -> ModelSession:
-    registry, variant = registry_of(name, path)
-    return open_session(registry, variant, options)
 
 
 # -- threads of a session ----------------------------------------------------------------------------------------------
@@ -254,61 +205,6 @@ def compare_kept(folder: Path, rounds: int) -> tuple[Table, list[Figure]]:
     columns = ("variant", "load (ms)", "from a kept graph", "memory (MB)", "from a kept graph")
     figures = [Figure("loading: plain / from a kept graph, median", median(ratios), "times")] if ratios else []
     return Table("Loading and warming up, in a fresh process", columns, tuple(rows)), figures
-
-
-# -- libraries and precisions ------------------------------------------------------------------------------------------
-
-
-def int8_builder() -> ModuleType:
-    path = Path(__file__).parent.parent / "models" / "build_int8.py"
-    spec = importlib.util.spec_from_file_location("build_int8", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def compare_libraries(folder: Path, rounds: int, *, full_size: bool) -> tuple[Table, list[Figure]]:
-    """ONNX Runtime and OpenVINO, in full precision, bf16 and int8: one item, one thread."""
-    builder = int8_builder()
-    names = (*REAL, *(GRAPHS if full_size else ()))
-    openvino = SessionOptions(backend=Backend.OPENVINO)
-    settings = {"fp32": SessionOptions()}
-    if importlib.util.find_spec("openvino") is not None:
-        settings |= {"OpenVINO fp32": openvino, "OpenVINO bf16": replace(openvino, precision=Precision.BF16)}
-    rows, quicker = [], []
-    for name in names:
-        path = filled_graph(name, folder) if name in GRAPHS else real_weights(name)
-        if path is None:
-            continue
-        progress(f"libraries: {name}")
-        sessions = {label: opened(name, path, options) for label, options in settings.items()}
-        given = blank(sessions["fp32"])
-        noise = [np.random.default_rng(seed).standard_normal(given.shape).astype(np.float32) for seed in range(4)]
-        small = folder / f"{name}.int8.onnx"
-        dynamic = load_manifest().named(name).task is Task.DEEPFAKE
-        small.write_bytes(builder.quantised(path.read_bytes(), noise, dynamic=dynamic))
-        for label, options in (("int8", SessionOptions()), ("OpenVINO int8", openvino)):
-            if label == "int8" or "OpenVINO fp32" in settings:
-                try:
-                    sessions[label] = opened(name, small, options)
-                except StreamappError as error:
-                    progress(f"{name}, {label}: {error}")
-        taken = in_turns({label: partial(session.run, given) for label, session in sessions.items()}, rounds)
-        rows.append((name, *(taken[column].cpu_ms if column in taken else None for column in COLUMNS)))
-        if "OpenVINO fp32" in taken:
-            quicker.append(taken["fp32"].cpu_ms / taken["OpenVINO fp32"].cpu_ms)
-        for session in sessions.values():
-            session.close()
-    notes = ("Processor time. int8 with ranges from noise says how fast, not how good: docs/adr/0007 says which hold.",)
-    figures = [Figure("ONNX Runtime / OpenVINO in fp32, median", median(quicker), "times")] if quicker else []
-    columns = ("variant", *(f"{column} (ms)" for column in COLUMNS))
-    return Table("One item on one thread: ONNX Runtime and OpenVINO", columns, tuple(rows), notes), figures
-
-
-COLUMNS = ("fp32", "int8", "OpenVINO fp32", "OpenVINO bf16", "OpenVINO int8")
 
 
 if __name__ == "__main__":
