@@ -38,6 +38,7 @@ SCRIPTS = (
     Script("webrtc_720p", ("benchmarks.webrtc", "--hd"), 1200),
     Script("sessions", ("benchmarks.sessions",), 2400),
     Script("models", ("benchmarks.models",), 900),
+    Script("threads", ("benchmarks.threads",), 1200),
     Script("scheduler", ("benchmarks.scheduler",), 300),
     Script("escalation", ("benchmarks.escalation",), 1500),
     Script("budgets", ("benchmarks.budgets",), 1500),

@@ -14,20 +14,18 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 
-from benchmarks.models import GRAPHS, SHARED
+from benchmarks.model_files import GRAPHS, SHARED, filled_graph, registry_of
 from benchmarks.report import progress
 from streamapp.zoo.buckets import BUCKETS
 from streamapp.zoo.catalogue import spec_of
-from streamapp.zoo.manifest import Manifest, load_manifest
-from streamapp.zoo.registry import Registry
+from streamapp.zoo.manifest import load_manifest
 from streamapp.zoo.session import SessionOptions, open_session, return_freed_memory
-from streamapp.zoo.spec import Digest, Task, Variant
+from streamapp.zoo.spec import Task, Variant
 
 MANIFEST = Path(__file__).parent.parent / "models" / "manifest.toml"
 LEVEL_SIDE = 384
@@ -60,21 +58,17 @@ def main() -> None:
 
 
 def weights_of(variant: Variant, weights: Path, folder: Path) -> Path | None:
-    given, graph = weights / variant.file, SHARED / "graphs" / f"{GRAPHS.get(variant.name)}.graph.onnx"
+    given = weights / variant.file
+    if variant.task is Task.SCREEN:  # LiteRT's
+        return None
     if given.is_file():
         return given
-    if not graph.is_file() or variant.task is Task.DEEPFAKE:
-        return None
-    path = folder / f"{variant.name}.onnx"
-    subprocess.run([sys.executable, str(SHARED / "graphs" / "fill.py"), str(graph), str(path)], check=True)
-    return path
+    return filled_graph(variant.name, folder) if variant.name in GRAPHS and variant.task is not Task.DEEPFAKE else None
 
 
 def measure(variant: Variant, path: Path) -> dict[str, float]:
     """Megabytes by batch size, in this fresh process; whole ones above ten."""
-    digest = Digest.of_file(path)
-    found = replace(variant, file=path.name, sha256=digest.sha256, sha384=None, size_bytes=digest.size_bytes)
-    registry = Registry(Manifest((found,)), path.parent)
+    registry, found = registry_of(variant.name, path)
     registry.verified(found)
     import onnxruntime  # noqa: F401 - what is measured comes on top of it
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from benchmarks.models import GRAPHS, SHARED
+from benchmarks.model_files import GRAPHS, SHARED
 from benchmarks.report import Figure, Options, Table, parser, progress, publish
 from streamapp.errors import ModelError, OverBudget
 from streamapp.faces import Floats

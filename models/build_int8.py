@@ -16,26 +16,23 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 from typing import TypeVar
 
 import cv2
+import int8_agreement as agreement
 import numpy as np
 import onnx
 import onnxruntime
+from int8_agreement import Check, FaceIn
 from onnx import shape_inference, version_converter
 from onnxruntime import quantization
 
-from streamapp.evaluation.recognition import Pair, read_pairs
-from streamapp.evaluation.statistics import accept_rate_at, auc, separation
-from streamapp.faces import Detections, Floats
-from streamapp.findings import DeepfakeScore, Embedding, GenderAge, Liveness
+from streamapp.evaluation.recognition import read_pairs
+from streamapp.faces import Floats
 from streamapp.frame import Image
-from streamapp.geometry import box_areas, pairwise_iou
+from streamapp.geometry import box_areas
 from streamapp.zoo import catalogue
 from streamapp.zoo.base import Face, FaceModel, Model, ModelSession, infer
 from streamapp.zoo.crops import letterbox
@@ -50,34 +47,10 @@ PICTURES = frozenset({".jpg", ".jpeg", ".png"})
 MIN_OPSET = 13
 """Of the operator that has a scale per channel."""
 MAX_SIDE = 1280
-SURE = 0.1
-"""A box so far above the detector's threshold must not be lost; nearer to it any change may tip it."""
-SAME_BOX = 0.5
-ROUNDS = 40
 MIN_ITEMS = 8
 
-
-FaceIn = tuple[Image, Face]
 Item = TypeVar("Item")
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One way in which the int8 form is held against the net."""
-
-    what: str
-    value: float
-    limit: float
-    at_least: bool = True
-
-    @property
-    def holds(self) -> bool:
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
-
-    def __str__(self) -> str:
-        sign = ">=" if self.at_least else "<="
-        return f"{'ok  ' if self.holds else 'FAIL'}  {self.what}: {self.value:.4f} ({sign} {self.limit:g})"
 
 
 class Batches(quantization.CalibrationDataReader):
@@ -108,6 +81,7 @@ def quantised(content: bytes, inputs: Sequence[Floats], *, dynamic: bool) -> byt
         model = shape_inference.infer_shapes(onnx.load(prepared))
         for number, node in enumerate(model.graph.node):
             node.name = node.name or f"node{number}"
+        model.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")  # else it is asked for
         onnx.save(model, prepared)
         if dynamic:
             quantization.quantize_dynamic(prepared, done, per_channel=True)
@@ -135,89 +109,6 @@ def last_nodes(graph: onnx.GraphProto) -> list[str]:
         if node.op_type in WEIGHTED or not leads_to_weights.isdisjoint(node.output):
             leads_to_weights.update(node.input)
     return found
-
-
-# -- holding it against the net ----------------------------------------------------------------------------------------
-
-
-def embeddings_agree(before: Sequence[Embedding], after: Sequence[Embedding]) -> list[Check]:
-    cosines = [float(a.vector @ b.vector) for a, b in zip(before, after, strict=True)]
-    return [
-        Check("cosine between the two, median", median(cosines), 0.98),
-        Check("cosine between the two, least", min(cosines), 0.95),
-    ]
-
-
-def liveness_agrees(before: Sequence[Liveness], after: Sequence[Liveness]) -> list[Check]:
-    return scores_agree([a.live for a in before], [b.live for b in after])
-
-
-def deepfake_agrees(before: Sequence[DeepfakeScore], after: Sequence[DeepfakeScore]) -> list[Check]:
-    return scores_agree([a.fake for a in before], [b.fake for b in after])
-
-
-def scores_agree(before: Sequence[float], after: Sequence[float]) -> list[Check]:
-    off = np.abs(np.subtract(before, after))
-    same = np.equal(np.greater(before, 0.5), np.greater(after, 0.5))
-    return [
-        Check("same side of one half", float(same.mean()), 0.98),
-        Check("mean difference of the score", float(off.mean()), 0.02, at_least=False),
-    ]
-
-
-def ages_agree(before: Sequence[GenderAge], after: Sequence[GenderAge]) -> list[Check]:
-    pairs = list(zip(before, after, strict=True))
-    years = [abs(a.age_years - b.age_years) for a, b in pairs]
-    return [
-        Check("same gender", float(np.mean([a.gender is b.gender for a, b in pairs])), 0.98),
-        Check("mean difference in years", float(np.mean(years)), 1.0, at_least=False),
-    ]
-
-
-def boxes_agree(before: Sequence[Detections], after: Sequence[Detections], min_score: float) -> list[Check]:
-    overlaps, kept, real = [], [], []
-    for a, b in zip(before, after, strict=True):
-        iou = pairwise_iou(a.boxes, b.boxes)
-        best, best_after = iou.max(axis=1, initial=0.0), iou.max(axis=0, initial=0.0)
-        kept += list(best[a.scores >= min_score + SURE] >= SAME_BOX)
-        real += list(best_after[b.scores >= min_score + SURE] >= SAME_BOX)
-        overlaps += list(best[best >= SAME_BOX])
-    return [
-        Check(f"share of {len(kept)} sure boxes kept", float(np.mean(kept)), 0.98),
-        Check(f"share of {len(real)} sure new boxes that were there", float(np.mean(real)), 0.98),
-        Check("their overlap, mean", float(np.mean(overlaps)), 0.95),
-    ]
-
-
-def people_are_told_apart(
-    pairs: Sequence[Pair], faces: Mapping[str, FaceIn], model: FaceModel[Embedding], both: Sequence[ModelSession]
-) -> list[Check]:
-    """AUC, TAR at FAR 1 % and separation of the net and of its int8 form, which may lose next to nothing."""
-    used = [pair for pair in pairs if pair.first in faces and pair.second in faces]
-    same = np.array([pair.same for pair in used], bool)
-    reached = []
-    for session in both:
-        found = {name: infer(session, model, [model.cut(*face)])[0].vector for name, face in faces.items()}
-        scores = np.array([found[pair.first] @ found[pair.second] for pair in used], np.float64)
-        reached.append((auc(scores, same), accept_rate_at(0.01)(scores, same), separation(scores, same)))
-    (auc_before, tar_before, gap_before), (auc_after, tar_after, gap_after) = reached
-    return [
-        Check(f"AUC on {len(used)} pairs, {auc_before:.4f} before", auc_after, auc_before - 0.002),
-        Check(f"TAR at FAR 1 % on them, {tar_before:.4f} before", tar_after, tar_before - 0.03),
-        Check(f"separation d' on them, {gap_before:.3f} before", gap_after, 0.97 * gap_before),
-    ]
-
-
-def faster(before: ModelSession, after: ModelSession, given: Floats) -> Check:
-    """In turns, on one thread."""
-    taken_s: tuple[list[float], list[float]] = ([], [])
-    for _ in range(ROUNDS):
-        for times, session in zip(taken_s, (before, after), strict=True):
-            start = time.perf_counter()
-            session.run(given)
-            times.append(time.perf_counter() - start)
-    old_s, new_s = map(median, taken_s)
-    return Check(f"times as fast ({1e3 * old_s:.2f} ms before, {1e3 * new_s:.2f} ms after)", old_s / new_s, 1.1)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -273,7 +164,7 @@ class Build:
         contents = (self._content, self.made)
         self.sessions = tuple(open_ort_session(self._variant, each, SessionOptions()) for each in contents)
         before, after = ([infer(s, model, [item])[0] for item in items[1::2]] for s in self.sessions)
-        self.checks += [*agree(before, after), faster(*self.sessions, shown[0])]
+        self.checks += [*agree(before, after), agreement.faster(*self.sessions, shown[0])]
 
 
 def build(variant: Variant, content: bytes, pictures: Sequence[Path], pairs: Path | None, models: Path) -> Build:
@@ -281,7 +172,7 @@ def build(variant: Variant, content: bytes, pictures: Sequence[Path], pairs: Pat
     if variant.task is Task.DETECT:
         detector = catalogue.detector(name)
         items = [letterbox(read(path), detector.spec.side) for path in pictures]
-        job.run(detector, items, lambda before, after: boxes_agree(before, after, detector.min_score))
+        job.run(detector, items, lambda before, after: agreement.boxes_agree(before, after, detector.min_score))
         return job
     find = face_finder(models)
     faces = [face for path in pictures if (face := find(path)) is not None]
@@ -292,18 +183,18 @@ def build(variant: Variant, content: bytes, pictures: Sequence[Path], pairs: Pat
     match variant.task:
         case Task.RECOGNISE:
             recogniser = catalogue.recogniser(name)
-            run(recogniser, embeddings_agree)
+            run(recogniser, agreement.embeddings_agree)
             if pairs is not None:
                 listed = read_pairs(pairs)
                 found = {f: find(pairs.parent / f) for f in {f for pair in listed for f in (pair.first, pair.second)}}
                 known = {f: face for f, face in found.items() if face is not None}
-                job.checks += people_are_told_apart(listed, known, recogniser, job.sessions)
+                job.checks += agreement.people_are_told_apart(listed, known, recogniser, job.sessions)
         case Task.ANTISPOOF:
-            run(catalogue.antispoofer(name), liveness_agrees)
+            run(catalogue.antispoofer(name), agreement.liveness_agrees)
         case Task.GENDER_AGE:
-            run(catalogue.gender_age_net(name), ages_agree)
+            run(catalogue.gender_age_net(name), agreement.ages_agree)
         case Task.DEEPFAKE:
-            run(catalogue.deepfake_detector(name), deepfake_agrees)
+            run(catalogue.deepfake_detector(name), agreement.deepfake_agrees)
         case _:
             raise SystemExit(f"a net for the task {variant.task} is not built in int8")
     return job
