@@ -108,7 +108,15 @@ class Models:
 
     def load(self, name: str, buckets: Sequence[int]) -> ModelSession:
         """Loads a variant and warms it up. Blocks. Raises what `catalogue.load` does."""
-        options = SessionOptions(device=self.device, device_id=self._settings.scheduler.device_id, warm_up=buckets)
+        chosen = self._settings.models
+        options = SessionOptions(
+            backend=chosen.backend,
+            device=self.device,
+            device_id=self._settings.scheduler.device_id,
+            precision=chosen.precision,
+            graph_cache=chosen.graph_cache,
+            warm_up=buckets,
+        )
         return catalogue.load(self.registry, self.registry.manifest.named(name), options)
 
     def _resolve(self) -> Lineup:

@@ -126,6 +126,22 @@ class Profile(StrEnum):
     """By device and by what is installed."""
 
 
+class Backend(StrEnum):
+    """The library that runs the analysis models: docs/adr/0007."""
+
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+    """On the CPU only, from the extra of that name."""
+
+
+class Precision(StrEnum):
+    """In what OpenVINO computes; ONNX Runtime keeps to the file's own."""
+
+    F32 = "f32"
+    BF16 = "bf16"
+    """Up to twice as fast on processors that have it, and the answers differ: docs/adr/0007."""
+
+
 class ModelSettings(_Section):
     dir: Path = Field(Path("models"), description="Where weights are kept.")
     mirror: str | None = Field(None, description="Folder or http(s) URL with model files by name, asked first.")
@@ -137,6 +153,16 @@ class ModelSettings(_Section):
     )
     profile: Profile = Field(
         Profile.AUTO, description="Which variant serves each task; auto: by device and by what is installed."
+    )
+    backend: Backend = Field(
+        Backend.ONNXRUNTIME,
+        description="What runs the analysis models: ONNX Runtime, or OpenVINO, which needs streamapp[openvino].",
+    )
+    precision: Precision = Field(
+        Precision.F32, description="In what OpenVINO computes; bf16 is faster, and its answers differ a little."
+    )
+    graph_cache: Path | None = Field(
+        None, description="Folder for optimised graphs: large models then load in less memory. Unset: none are kept."
     )
 
 

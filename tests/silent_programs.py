@@ -15,9 +15,9 @@ import av
 import numpy as np
 
 from streamapp.assets import asset
-from streamapp.settings import load_settings
+from streamapp.settings import Backend, load_settings
 from streamapp.zoo.registry import Registry, open_screener
-from streamapp.zoo.session import Backend, SessionOptions, open_session
+from streamapp.zoo.session import SessionOptions, open_session
 
 _TIMEOUT_S = 30
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from streamapp.settings import Backend, Precision
 from streamapp.zoo.base import ModelSession
 from streamapp.zoo.onnx_file import refuse_external_data
 from streamapp.zoo.registry import Registry
@@ -22,25 +23,9 @@ from streamapp.zoo.spec import Variant
 _log = logging.getLogger(__name__)
 
 
-class Backend(StrEnum):
-    """The library that runs the weights."""
-
-    ONNXRUNTIME = "onnxruntime"
-    OPENVINO = "openvino"
-    """On the CPU only, from the extra of that name."""
-
-
 class Device(StrEnum):
     CPU = "cpu"
     CUDA = "cuda"
-
-
-class Precision(StrEnum):
-    """In what OpenVINO computes; ONNX Runtime keeps to the file's own."""
-
-    F32 = "f32"
-    BF16 = "bf16"
-    """Up to twice as fast on processors that have it, and the answers differ: docs/adr/0007."""
 
 
 @dataclass(frozen=True, slots=True)

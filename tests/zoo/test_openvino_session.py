@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from streamapp.faces import Floats
+from streamapp.settings import Backend, Precision
 from streamapp.zoo import catalogue
 from streamapp.zoo.base import ModelSession
 from streamapp.zoo.manifest import load_manifest
 from streamapp.zoo.registry import Registry
-from streamapp.zoo.session import Backend, Precision, SessionOptions
+from streamapp.zoo.session import SessionOptions
 from tests.sessions import session_of
 from tests.weights import weights_of
 

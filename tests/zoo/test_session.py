@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from streamapp.errors import ModelError, ModelInvalid, ModelMissing, RuntimeMissing
+from streamapp.settings import Backend
 from streamapp.zoo import openvino_session, ort_session
 from streamapp.zoo.manifest import Manifest, load_manifest
 from streamapp.zoo.registry import Registry
-from streamapp.zoo.session import Backend, Device, SessionOptions, lost_device, open_session
+from streamapp.zoo.session import Device, SessionOptions, lost_device, open_session
 from streamapp.zoo.spec import Digest, Variant
 from tests.fakes import ScriptedSession
 from tests.weights import weights_of
