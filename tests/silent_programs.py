@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -12,7 +13,9 @@ import urllib.request
 from contextlib import suppress
 
 import av
+import httpx
 import numpy as np
+from PIL import Image
 
 from streamapp.assets import asset
 from streamapp.settings import Backend, load_settings
@@ -47,7 +50,8 @@ def infer() -> None:
 
 
 def serve() -> None:
-    """Starts the server on a free port, asks it how it is and for its page, and ends it as Ctrl-C would."""
+    """Starts the server on a free port, asks it how it is, for its page and about a picture, and ends it as Ctrl-C
+    would. The picture goes to the path in STREAMAPP_TEST_EXAMINE."""
     command = [sys.executable, "-m", "streamapp", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -56,10 +60,21 @@ def serve() -> None:
             for path in ("/health", "/"):
                 with urllib.request.urlopen(address.rstrip("/") + path, timeout=_TIMEOUT_S) as answer:
                     print(path, answer.status)
+            path = os.environ["STREAMAPP_TEST_EXAMINE"]
+            files = {"image": _demo_picture()}
+            print(path, httpx.post(address.rstrip("/") + path, files=files, timeout=_TIMEOUT_S).status_code)
             server.send_signal(signal.SIGINT)
             print("ended", server.wait(_TIMEOUT_S))
         finally:
             server.kill()
+
+
+def _demo_picture() -> bytes:
+    with av.open(str(asset("recordings/demo.mp4"))) as clip:
+        rgb = next(clip.decode(video=0)).to_ndarray(format="rgb24")
+    kept = io.BytesIO()
+    Image.fromarray(rgb).save(kept, "PNG")
+    return kept.getvalue()
 
 
 def talk() -> None:

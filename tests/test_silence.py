@@ -12,7 +12,7 @@ import pytest
 
 from streamapp.settings import Backend, ScreenRuntime
 from tests.silence import SilentRun, reason_not_permitted, run_in_silence
-from tests.weights import SHORT_RANGE, weights_of
+from tests.weights import SHORT_RANGE, models_folder, weights_of
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -92,9 +92,31 @@ def test_running_the_demo_is_silent(models: Path) -> None:
 
 @pytest.mark.weights
 def test_serving_is_silent(models: Path) -> None:
-    run = run_python("-m", "tests.silent_programs", "serve", STREAMAPP_MODELS__DIR=str(models))
+    run = run_python(
+        "-m", "tests.silent_programs", "serve",
+        STREAMAPP_MODELS__DIR=str(models), STREAMAPP_TEST_EXAMINE="/detect/fast",
+    )  # fmt: skip
     assert_silent(run)
-    assert run.stdout.splitlines() == ["/health 200", "/ 200", "ended 0"]
+    assert run.stdout.splitlines() == ["/health 200", "/ 200", "/detect/fast 200", "ended 0"]
+
+
+@pytest.mark.weights
+@pytest.mark.media
+@pytest.mark.parametrize("backend", Backend)
+def test_every_model_at_work_is_silent(backend: Backend, tmp_path: Path) -> None:
+    """The deepest mode on a stream and on a picture, with all weights there are."""
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed (pip install 'streamapp[{backend}]')")
+    environment = {"STREAMAPP_MODELS__DIR": str(models_folder(tmp_path)), "STREAMAPP_MODELS__BACKEND": backend.value}
+    run = run_python(
+        "-m", "streamapp", "run", "demo", "--mode", "full", "--json", "-", "--pace", "asap", "--max-frames", "20",
+        **environment,
+    )  # fmt: skip
+    assert_silent(run)
+    assert "liveness" in run.stdout.splitlines()[-1]
+    run = run_python("-m", "tests.silent_programs", "serve", STREAMAPP_TEST_EXAMINE="/analyze/full", **environment)
+    assert_silent(run)
+    assert "/analyze/full 200" in run.stdout
 
 
 def test_looking_at_the_machine_is_silent() -> None:
