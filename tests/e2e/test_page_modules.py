@@ -122,3 +122,12 @@ def test_refusals_say_whether_waiting_helps(blank_page: Page) -> None:
     full, unsupported = run(blank_page, "failures.js", body)
     assert full == ["overloaded", True, 10, "All 8 sessions are in use"]
     assert unsupported == ["refused", False, None, "It answered with status 422."]
+
+
+def test_the_caption_says_what_is_known_and_never_a_verdict_on_deepfakes(blank_page: Page) -> None:
+    body = """
+      const liveness = { state: 'live' }, gender_age = { gender: 'female', age_years: 31.6 };
+      const all = { identity: { name: 'unknown' }, liveness, gender_age, deepfake: { band: 'high' } };
+      return [{}, undefined, { liveness: { state: 'undecided' } }, all].map((known) => m.captionOf(known));
+    """
+    assert run(blank_page, "captions.js", body) == ["", "", "live?", "unknown · live · F ~32 · fake high"]
