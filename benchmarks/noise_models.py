@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 from benchmarks.live import link_all
-from benchmarks.models import GRAPHS
+from benchmarks.model_files import GRAPHS
 from streamapp.zoo.manifest import Manifest, load_manifest
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.spec import Task, Variant
