@@ -33,7 +33,7 @@ from streamapp.zoo.ort_session import OrtSession
 GOAL = 0.85
 OWNERS, IN_FLIGHT, FACES = 4, 2, 2
 """Streams, keyframes each has under way at once, faces on each of them."""
-BUCKETS = (1, 8)
+BUCKETS = (1, 2, 8)
 TURN_S = 3.0
 DEADLINE_S = 60.0
 

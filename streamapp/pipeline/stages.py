@@ -30,8 +30,8 @@ REGION_FACTOR = 2.0
 REGION_SIDE = 128
 """Where the screener takes pictures of any size."""
 MAX_REGIONS = 3
-"""Regions per frame, taken in turn if there are more: each costs a run of the net, as much as the whole picture, and a
-frame has 8 ms. With 6 a street of far faces is tracked no better, and not at 30 frames a second."""
+"""Regions per frame, taken in turn if there are more: each costs a run of the net, nearly as much as the whole picture.
+Twice as many follow a street of far faces no better."""
 FAR_SHARE = 0.15
 """Of the picture's longer side. Smaller faces are always looked at closely: from the whole picture, if at all, the
 screener draws them up to twice as wide, and differently in every frame."""
