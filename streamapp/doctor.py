@@ -20,9 +20,10 @@ from av.codec.codec import UnknownCodecError
 
 from streamapp.assets import asset
 from streamapp.errors import StreamappError
+from streamapp.scheduler.device_memory import resolve_device
 from streamapp.settings import ScreenRuntime, Settings
+from streamapp.zoo.lineup import Lineup, System
 from streamapp.zoo.registry import Registry
-from streamapp.zoo.spec import Task
 
 SILENT_MEDIAPIPE = frozenset({"0.10.21", "0.10.30", "0.10.32", "0.10.33"})
 """Releases that make no look-up: docs/adr/0002."""
@@ -146,23 +147,40 @@ def _mediapipe() -> Check:
 
 
 def _weights(settings: Settings) -> list[Check]:
+    """One check per model system, for what the configured profile makes of what is installed."""
     try:
         registry = Registry.from_settings(settings)
+        device = resolve_device(settings.scheduler.device, settings.scheduler.device_id)
+        lineup = Lineup.of(
+            registry,
+            settings.models.profile,
+            device,
+            screener=settings.models.screener,
+            min_score=settings.pipeline.min_score,
+        )
     except StreamappError as error:
-        return [Check("weights", CheckStatus.MISSING, str(error))]
-    return [_weights_of(registry, task, settings) for task in registry.manifest.tasks]
+        return [Check(f"weights: {System.MEDIAPIPE}", CheckStatus.MISSING, str(error), "streamapp models list")]
+    return [_weights_of(registry, lineup, system) for system in System]
 
 
-def _weights_of(registry: Registry, task: Task, settings: Settings) -> Check:
-    name = f"weights: {task}"
-    try:
-        variant = registry.chosen(task, settings.models.screener if task is Task.SCREEN else None)
-        path = registry.verified(variant)
-    except StreamappError as error:
-        if task is Task.SCREEN:
-            return Check(name, CheckStatus.MISSING, str(error), "streamapp models pull")
-        return Check(name, CheckStatus.WARN, str(error), "streamapp models pull --profile light")
-    return Check(name, CheckStatus.OK, f"{variant.name} at {path}, {variant.licence or 'licence not known'}")
+def _weights_of(registry: Registry, lineup: Lineup, system: System) -> Check:
+    name, needed = f"weights: {system}", system is System.MEDIAPIPE
+    found, problems = [], []
+    for variant in lineup.of_system(system):
+        try:
+            path = registry.verified(variant)
+        except StreamappError as error:
+            problems.append(str(error))
+        else:
+            found.append(f"{variant.name} at {path}, {variant.licence or 'licence not known'}")
+    absent = [entry for entry in lineup.absent if entry.system is system]
+    problems += [entry.message for entry in absent if not entry.optional]
+    if problems:
+        remedy = "streamapp models pull" if needed else "streamapp models pull --profile light"
+        return Check(name, CheckStatus.MISSING if needed else CheckStatus.WARN, "; ".join(problems), remedy)
+    if not found:
+        return Check(name, CheckStatus.OK, f"{absent[0].variant} is not installed, and the profile does without")
+    return Check(name, CheckStatus.OK, "; ".join(found))
 
 
 def _onnxruntime() -> Check:

@@ -50,7 +50,7 @@ def test_this_environment_has_what_the_tests_need(settings: Settings) -> None:
 
 
 def test_absent_weights_are_missing(settings: Settings) -> None:
-    found = check(settings, "weights: screen")
+    found = check(settings, "weights: mediapipe")
     assert (found.status, found.remedy) == (CheckStatus.MISSING, "streamapp models pull")
 
 
@@ -59,7 +59,7 @@ def test_installed_weights_are_named_with_their_licence(settings: Settings) -> N
     variant, path = weights_of(*SHORT_RANGE)
     settings.models.dir.mkdir()
     (settings.models.dir / variant.file).symlink_to(path)
-    found = check(settings, "weights: screen")
+    found = check(settings, "weights: mediapipe")
     assert found.status is CheckStatus.OK
     assert variant.name in found.detail
     assert "Apache-2.0" in found.detail
@@ -67,7 +67,7 @@ def test_installed_weights_are_named_with_their_licence(settings: Settings) -> N
 
 def test_an_unknown_screener_is_missing_weights(settings: Settings) -> None:
     models = settings.models.model_copy(update={"screener": "yolo"})
-    found = check(settings.model_copy(update={"models": models}), "weights: screen")
+    found = check(settings.model_copy(update={"models": models}), "weights: mediapipe")
     assert found.status is CheckStatus.MISSING
     assert "yolo" in found.detail
 
