@@ -1,9 +1,10 @@
 """Models that take turns in a budget too small for all of them, for a long time: memory stays within it, and flat.
 
-`python -m benchmarks.soak [--quick] [--minutes N] [--budget-mb N]`: the full-size graphs of ../shared/graphs with noise
-for weights, really loaded and evicted in this process's memory. Three workers lease one to three of them at a time, run
-them and give them back. What is measured is resident memory over that before the first load, every 20 ms. `--leak`
-keeps a little of every load: the same checks must say so.
+`python -m benchmarks.soak [--quick] [--minutes N] [--budget-mb N] [--leak]`: the full-size graphs of ../shared/graphs
+with noise for weights, really loaded and evicted in this process's memory. Three workers lease one to three of them at
+a time, run them and give them back. What is measured is resident memory over that before the first load, every 20 ms;
+each round ends with everything unloaded, and what is then still taken must not grow from round to round. `--leak` keeps
+a little of every load: the same checks must say so.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ def noise_registry(folder: Path) -> Registry:
     for name, graph in GRAPHS.items():
         source = SHARED / "graphs" / f"{graph}.graph.onnx"
         path = folder / f"{name}.onnx"
-        subprocess.run([sys.executable, str(SHARED / "graphs" / "fill.py"), str(source), str(path)], check=True)
+        if not path.is_file():
+            subprocess.run([sys.executable, str(SHARED / "graphs" / "fill.py"), str(source), str(path)], check=True)
         digest = Digest.of_file(path)
         known = load_manifest().named(name)
         variants.append(replace(known, file=path.name, sha256=digest.sha256, sha384=None, size_bytes=digest.size_bytes))
@@ -208,10 +210,13 @@ def main() -> None:
     options.add_argument("--minutes", type=float, default=30.0)
     options.add_argument("--budget-mb", type=int, default=1500)
     options.add_argument("--leak", action="store_true", help="the negative control: must be caught")
+    options.add_argument("--rounds", type=int, help="instead of what makes up the time")
+    options.add_argument("--folder", type=Path, help="where the filled graphs are, or are to be kept (1.3 GB)")
     arguments: argparse.Namespace = options.parse_args()
     rounds, round_s = (4, 6.0) if arguments.quick else (max(4, round(arguments.minutes * 60 / ROUND_S)), ROUND_S)
+    rounds = arguments.rounds or rounds
     with tempfile.TemporaryDirectory(prefix="streamapp-soak-") as folder:
-        registry = noise_registry(Path(folder))
+        registry = noise_registry(arguments.folder or Path(folder))
         found = asyncio.run(
             trace(registry, budget_mb=arguments.budget_mb, rounds=rounds, round_s=round_s, leak=arguments.leak)
         )
