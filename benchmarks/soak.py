@@ -45,11 +45,11 @@ SAMPLE_S = 0.02
 OVER = 1.05
 """Resident memory may be so many times the budget."""
 GROWTH_MB = 40.0
-"""And with everything unloaded, the last rounds may take so much more than the first ones did."""
+"""And with everything unloaded, later rounds may take so much more than earlier ones."""
 ROUND_S = 60.0
 PAUSE_S = 0.3
 """Longest pause of a worker: this is about memory, not about speed."""
-LEAK_BYTES = 10_000_000
+LEAK_BYTES = 20_000_000
 
 
 class Watch:
@@ -99,10 +99,10 @@ class Trace:
 
     @property
     def growth_mb(self) -> float:
-        """From the first third to the last, without the first round, in which everything is new."""
-        later = self.floors_mb[1:] or self.floors_mb
-        third = max(1, len(later) // 3)
-        return float(np.mean(later[-third:]) - np.mean(later[:third]))
+        """Between the halves of what follows the first third, in which the heap finds its shape."""
+        later = self.floors_mb[len(self.floors_mb) // 3 :]
+        half = max(1, len(later) // 2)
+        return float(np.mean(later[half:] or later) - np.mean(later[:half]))
 
 
 def noise_registry(folder: Path) -> Registry:

@@ -13,6 +13,7 @@ import pytest
 from streamapp.errors import ModelError, ModelOutOfMemory, OverBudget
 from streamapp.scheduler.costs import CostBook, CostSource
 from streamapp.scheduler.residency_view import EvictionReason
+from streamapp.zoo.base import TensorShape
 from tests.fake_card import MB, FakeCard, FakeSession
 from tests.scheduler.asking import ONE, THREE, leased, names, used
 from tests.virtual_time import now_s, virtually
@@ -82,6 +83,22 @@ def test_a_session_handed_out_reports_by_itself_that_it_ran_out_of_memory() -> N
             assert residency.snapshot().degraded == ()
             await used(residency, "a")
             assert card.loads[-1] == ("a", (1, 2, 4, 8))
+
+    virtually(run)
+
+
+def test_who_asks_for_a_model_that_is_to_be_loaded_smaller_gets_it_once_nobody_uses_it() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE)
+        async with card.residency() as residency:
+            lease = await leased(residency, "a")
+            residency.report_out_of_memory("a")
+            call = asyncio.ensure_future(used(residency, "a", "b"))
+            await asyncio.sleep(1)
+            assert not call.done()
+            lease.release()
+            await call
+            assert card.loads == [("a", (1, 2, 4, 8)), ("b", (1, 2, 4, 8)), ("a", (1,))]
 
     virtually(run)
 
@@ -217,12 +234,15 @@ def test_while_the_device_is_lost_nothing_is_loaded_and_what_is_there_goes_on() 
     virtually(run)
 
 
-def test_a_device_that_was_never_there_is_said_so() -> None:
+def test_a_device_that_is_not_there_is_said_so_and_asked_again_though_nobody_waits() -> None:
     async def run() -> None:
         card = FakeCard(sizes_mb=THREE, lost="no driver")
         async with card.residency() as residency:
             with pytest.raises(OverBudget, match="no driver"):
                 await used(residency, "a")
+            card.lost = None
+            await asyncio.sleep(1.5)
+            await used(residency, "a")
 
     virtually(run)
 
@@ -247,6 +267,24 @@ def test_what_a_runtime_takes_for_itself_is_not_taken_for_a_models_cost() -> Non
             assert costs.cost("b", 1).source is CostSource.MANIFEST
             assert costs.cost("c", 1).holding.resident_bytes == 400 * MB
             assert costs.cost("c", 1).source is CostSource.MEASURED
+
+    virtually(run)
+
+
+def test_a_net_for_pictures_of_any_size_keeps_its_estimate() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb={"a": 50.0, "b": 50.0}, estimates_mb={"b": 400.0})
+
+        def load(variant: str, buckets: Sequence[int]) -> FakeSession:
+            session = card.load(variant, buckets)
+            session.input = TensorShape("input", (None, 3, None, None))
+            return session
+
+        async with card.residency(buckets=ONE, load=load) as residency:
+            await used(residency, "a")
+            await used(residency, "b")
+            holdings = {model.variant: model.holding for model in residency.snapshot().resident}
+            assert holdings["b"].resident_bytes == 400 * MB
 
     virtually(run)
 
