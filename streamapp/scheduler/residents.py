@@ -94,9 +94,9 @@ class Residents:
     # -- what a load takes ---------------------------------------------------------------------------------------------
 
     def need(self, variants: Collection[str]) -> Need | None:
-        """With the largest batches for which there is room once all else is gone that may go; None while one of them is
-        being loaded or unloaded or is condemned, and if at present not even the smallest batches fit. Raises OverBudget if they never
-        will, ModelInvalid for an unknown name."""
+        """With the largest batches for which there is room once all else is gone that may go. None while one of them is
+        being loaded or unloaded or is condemned, and if at present not even the smallest batches fit. Raises OverBudget
+        if they never will, ModelInvalid for an unknown name."""
         held = self.ledger.holdings
         if any(variant in held and not self.are_ready((variant,)) for variant in variants):
             return None
