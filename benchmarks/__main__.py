@@ -1,6 +1,6 @@
 """Runs every benchmark, one after the other, and prints all figures against their goals.
 
-`python -m benchmarks [--quick] [NAME...]`: most of an hour; with --quick a few minutes, which prove nothing.
+`python -m benchmarks [--quick] [NAME...]`: an hour and a half; with --quick a few minutes, which prove nothing.
 `python -m benchmarks --quote` runs nothing and puts the results of the last full runs into docs/benchmarks.md.
 """
 
@@ -43,6 +43,7 @@ SCRIPTS = (
     Script("escalation", ("benchmarks.escalation",), 1500),
     Script("budgets", ("benchmarks.budgets",), 1500),
     Script("rtsp", ("benchmarks.rtsp",), 1800),
+    Script("soak", ("benchmarks.soak",), 2400),
 )
 
 

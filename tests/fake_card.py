@@ -23,7 +23,7 @@ MB = 1_000_000
 class FakeSession:
     """Takes memory of a FakeCard until it is closed; running it needs nothing unless `run_mb` of the card says so."""
 
-    input = TensorShape("input", (None, 3, 8, 8))
+    input: TensorShape = TensorShape("input", (None, 3, 8, 8))
     outputs = ()
     providers: tuple[str, ...] = ("FakeExecutionProvider",)
 

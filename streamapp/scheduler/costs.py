@@ -155,6 +155,7 @@ class CostBook:
             part.replace(self._path)
         except OSError as error:
             _log.warning("measured costs are not kept: %s cannot be written: %s", self._path, error.strerror)
+            self._path = None  # said once
 
     def _known(self, variant: str) -> Variant:
         known = self._variants.get(variant)

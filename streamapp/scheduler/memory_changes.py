@@ -135,8 +135,9 @@ class MemoryChanges:
         residents, largest, now_s = self._residents, buckets[-1], self._clock()
         provider = next(iter(loaded.session.providers), "")
         if provider in self._providers:
-            residents.costs.note(variant, largest, loaded.found)
-            self.unsaved = True
+            if None not in loaded.session.input.shape[1:]:  # else it grows with the picture, of which this says nothing
+                residents.costs.note(variant, largest, loaded.found)
+                self.unsaved = True
         else:
             # What it took is the model and the runtime itself: the sum is right, and later ones are measured alone.
             self._providers.add(provider)

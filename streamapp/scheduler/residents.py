@@ -94,11 +94,11 @@ class Residents:
     # -- what a load takes ---------------------------------------------------------------------------------------------
 
     def need(self, variants: Collection[str]) -> Need | None:
-        """With the largest batches for which there is room once all else is gone that may go; None while one of them is
-        being loaded or unloaded, and if at present not even the smallest batches fit. Raises OverBudget if they never
-        will, ModelInvalid for an unknown name."""
+        """With the largest batches for which there is room once all else is gone that may go. None while one of them is
+        being loaded or unloaded or is condemned, and if at present not even the smallest batches fit. Raises OverBudget
+        if they never will, ModelInvalid for an unknown name."""
         held = self.ledger.holdings
-        if any(variant in held and variant not in self.loaded for variant in variants):
+        if any(variant in held and not self.are_ready((variant,)) for variant in variants):
             return None
         staying = sum(held[name].resident_bytes for name in self.loaded if name in variants or name in self._pinned)
         room = self.ledger.budget_bytes - self.ledger.context_bytes - staying

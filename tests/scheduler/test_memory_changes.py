@@ -4,56 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from streamapp.errors import ModelError, ModelOutOfMemory, OverBudget
-from streamapp.scheduler.costs import CostBook, CostSource
 from streamapp.scheduler.residency_view import EvictionReason
 from tests.fake_card import MB, FakeCard, FakeSession
 from tests.scheduler.asking import ONE, THREE, leased, names, used
-from tests.virtual_time import now_s, virtually
-
-
-def test_after_an_unload_nothing_is_loaded_until_the_driver_shows_the_bytes() -> None:
-    async def run() -> None:
-        card = FakeCard(sizes_mb=THREE, total_mb=800, lag_s=1.4)
-        shown: list[float] = []
-
-        def load(variant: str, buckets: Sequence[int]) -> Any:
-            shown.append((card.read().ours_bytes or 0) / MB)
-            return card.load(variant, buckets)
-
-        async with card.residency(buckets=ONE, load=load) as residency:
-            await used(residency, "a")
-            await asyncio.sleep(3)
-            before_s = now_s()
-            await used(residency, "b")
-            assert shown == [0, 300]
-            assert 1.4 <= now_s() - before_s <= 1.4 + 0.25 + 0.1
-
-    virtually(run)
-
-
-def test_bytes_that_never_come_back_are_nobodys_and_shrink_the_budget() -> None:
-    async def run() -> None:
-        card = FakeCard(sizes_mb=THREE, leak_mb=200)
-        async with card.residency(budget_mb=1000, buckets=ONE) as residency:
-            await used(residency, "a")
-            await asyncio.sleep(3)
-            before_s = now_s()
-            await used(residency, "b", within_s=20)
-            assert now_s() - before_s >= 5
-            assert residency.snapshot().unaccounted_bytes == 200 * MB
-            assert residency.snapshot().budget_bytes == 800 * MB
-            assert residency.snapshot().bytes_by_owner["unaccounted"] == 200 * MB
-            with pytest.raises(OverBudget):
-                await used(residency, "a", within_s=30)
-
-    virtually(run)
+from tests.virtual_time import virtually
 
 
 def test_a_session_handed_out_reports_by_itself_that_it_ran_out_of_memory() -> None:
@@ -82,6 +41,22 @@ def test_a_session_handed_out_reports_by_itself_that_it_ran_out_of_memory() -> N
             assert residency.snapshot().degraded == ()
             await used(residency, "a")
             assert card.loads[-1] == ("a", (1, 2, 4, 8))
+
+    virtually(run)
+
+
+def test_who_asks_for_a_model_that_is_to_be_loaded_smaller_gets_it_once_nobody_uses_it() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE)
+        async with card.residency() as residency:
+            lease = await leased(residency, "a")
+            residency.report_out_of_memory("a")
+            call = asyncio.ensure_future(used(residency, "a", "b"))
+            await asyncio.sleep(1)
+            assert not call.done()
+            lease.release()
+            await call
+            assert card.loads == [("a", (1, 2, 4, 8)), ("b", (1, 2, 4, 8)), ("a", (1,))]
 
     virtually(run)
 
@@ -171,33 +146,6 @@ def test_a_model_in_use_is_not_lent_again_while_it_stands_over_a_shrunk_budget()
     virtually(run)
 
 
-def test_estimates_that_lie_are_replaced_by_what_was_measured() -> None:
-    async def run() -> None:
-        card = FakeCard(sizes_mb=THREE, estimates_mb={"a": 100.0, "b": 100.0, "c": 100.0})
-        async with card.residency(budget_mb=1500, buckets=ONE) as residency:
-            for name in "aabbccab":
-                await used(residency, name, within_s=30)
-                await asyncio.sleep(1.5)
-                assert card.open_mb <= 1500
-            assert residency.snapshot().committed_bytes == round(card.open_mb * MB)
-            assert card.peak_mb <= 1500
-
-    virtually(run)
-
-
-def test_without_numbers_by_process_the_books_tell_us_from_strangers() -> None:
-    async def run() -> None:
-        card = FakeCard(sizes_mb=THREE, total_mb=3000, strangers_mb=500, tells_processes_apart=False)
-        async with card.residency(buckets=ONE) as residency:
-            await used(residency, "a")
-            await used(residency, "b")
-            shown = residency.snapshot()
-            assert (shown.others_bytes, shown.budget_bytes) == (500 * MB, 2500 * MB)
-            assert shown.committed_bytes == 1100 * MB
-
-    virtually(run)
-
-
 def test_while_the_device_is_lost_nothing_is_loaded_and_what_is_there_goes_on() -> None:
     async def run() -> None:
         card = FakeCard(sizes_mb=THREE)
@@ -217,50 +165,15 @@ def test_while_the_device_is_lost_nothing_is_loaded_and_what_is_there_goes_on() 
     virtually(run)
 
 
-def test_a_device_that_was_never_there_is_said_so() -> None:
+def test_a_device_that_is_not_there_is_said_so_and_asked_again_though_nobody_waits() -> None:
     async def run() -> None:
         card = FakeCard(sizes_mb=THREE, lost="no driver")
         async with card.residency() as residency:
             with pytest.raises(OverBudget, match="no driver"):
                 await used(residency, "a")
-
-    virtually(run)
-
-
-def test_what_a_runtime_takes_for_itself_is_not_taken_for_a_models_cost() -> None:
-    async def run() -> None:
-        card = FakeCard(sizes_mb=THREE, context_mb=500)
-        costs = CostBook(card.variants(), device="", load_overhead=0, runtime="")
-
-        def load(variant: str, buckets: Sequence[int]) -> FakeSession:
-            if variant == "a":  # one that is run beside the device
-                session = FakeSession(card, variant, 1, 0)
-                session.providers = ("OtherExecutionProvider",)
-                return session
-            return card.load(variant, buckets)
-
-        async with card.residency(buckets=ONE, load=load, costs=costs) as residency:
+            card.lost = None
+            await asyncio.sleep(1.5)
             await used(residency, "a")
-            await used(residency, "b")
-            assert residency.snapshot().context_bytes == 500 * MB
-            await used(residency, "c")
-            assert costs.cost("b", 1).source is CostSource.MANIFEST
-            assert costs.cost("c", 1).holding.resident_bytes == 400 * MB
-            assert costs.cost("c", 1).source is CostSource.MEASURED
-
-    virtually(run)
-
-
-def test_what_was_measured_is_kept_for_the_next_start(tmp_path: Path) -> None:
-    async def run() -> None:
-        card = FakeCard(sizes_mb=THREE, estimates_mb={"b": 100.0})
-        path = tmp_path / "costs.json"
-        for expected in (CostSource.MANIFEST, CostSource.MEASURED):
-            costs = CostBook(card.variants(), device="", load_overhead=0, runtime="", path=path)
-            assert costs.cost("b", 1).source is expected
-            async with card.residency(buckets=ONE, costs=costs) as residency:
-                await used(residency, "a")
-                await used(residency, "b")
 
     virtually(run)
 

@@ -60,11 +60,11 @@ def test_what_is_loaded_is_had_at_once_while_another_model_loads() -> None:
 
         hold: list[bool] = []
         card._run_inline = slow  # type: ignore[method-assign] # stands for the loader's thread
-        async with card.residency() as residency:
+        async with card.residency(budget_mb=1400, buckets=ONE) as residency:
             await used(residency, "a")
             hold.append(True)
             loading = asyncio.ensure_future(used(residency, "b"))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(2)
             before_s = now_s()
             for _ in range(5):
                 await used(residency, "a")

@@ -48,7 +48,7 @@ class Traces(RuleBasedStateMachine):
         pinned=st.sampled_from([[], ["small"]]),
     )
     def start(self, lag_s: float, lie: float, leak_mb: float, tells: bool, pinned: list[str]) -> None:
-        self.lies = lie < 1
+        self.lies = lie < 1 or (leak_mb > 0 and not tells)  # then nobody can tell a leak from a stranger
         self.card = FakeCard(
             total_mb=TOTAL_MB,
             sizes_mb=SIZES,
