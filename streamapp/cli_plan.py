@@ -64,11 +64,15 @@ def plan(
     budget_mb: _Budget = None,
     profile: Annotated[Profile | None, typer.Option(help="Which variants; default: the settings'.")] = None,
     device: Annotated[DeviceChoice | None, typer.Option(help="Where they run; default: the settings'.")] = None,
+    live: Annotated[str | None, typer.Option(help="Show what the server at this http:// address has, instead.")] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show what of a profile stays in memory, what swaps and what cannot run. Exit code 5 if a task of the profile has
-    no model that fits."""
+    no model that fits. With --live: what a running server has loaded, what waits, and what became of its jobs."""
     settings = load_settings()
+    if live is not None:
+        _show_live(live, json)
+        return
     found = plan_of(settings, budget_mb=budget_mb, profile=profile, device=device)
     if json:
         typer.echo(TypeAdapter(PlanReport).dump_json(_report(found), indent=1).decode())
@@ -77,6 +81,17 @@ def plan(
         _print(found, console if console.is_terminal else Console(width=_PIPE_WIDTH, highlight=False))
     if found.lacks is not None:
         raise OverBudget(found.lacks)
+
+
+def _show_live(address: str, as_json: bool) -> None:
+    from streamapp.cli_live import fetch_status, print_live  # what the server is made of takes a second to load
+
+    status = fetch_status(address)
+    if as_json:
+        typer.echo(status.model_dump_json(indent=1))
+    else:
+        console = Console(highlight=False)
+        print_live(status, console if console.is_terminal else Console(width=_PIPE_WIDTH, highlight=False))
 
 
 def plan_of(

@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models",),
     ("runtime",),
     (
-        *("server", "demo", "cli", "cli_run", "cli_models", "cli_plan", "evaluation"),
+        *("server", "demo", "cli", "cli_run", "cli_models", "cli_plan", "cli_live", "evaluation"),
         *("cli_evaluate", "cli_evaluate_detection", "cli_evaluate_faces"),
         *("cluster", "doctor", "settings_reference"),
     ),

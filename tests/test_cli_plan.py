@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from streamapp.cli_plan import plan_app
-from streamapp.errors import DeviceLost, ExitCode, OverBudget
+from streamapp.errors import DeviceLost, ExitCode, OverBudget, UsageError
+from tests.server_process import serving
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +62,25 @@ def test_the_settings_are_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_of_a_gpu_that_is_not_there_is_no_budget() -> None:
     result = plan_command("--device", "cuda", "--profile", "light")
     assert isinstance(result.exception, DeviceLost)
+
+
+def test_a_running_server_tells_what_it_has(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        told = plan_command("--live", server.url)
+        assert told.exit_code == 0, told.output
+        assert "0 of" in told.output
+        assert "lanes at work" in told.output
+        status = json.loads(plan_command("--live", server.url, "--json").stdout)
+        assert status["memory"]["budget_mb"] > 0
+        assert set(status["jobs"]["queued"]) == {"new_face", "uncertain", "refresh", "image"}
+
+
+@pytest.mark.parametrize("address", ["https://127.0.0.1", "127.0.0.1:8000", "http://"])
+def test_what_is_no_address_of_a_server_is_refused(address: str) -> None:
+    assert isinstance(plan_command("--live", address).exception, UsageError)
+
+
+def test_nobody_there_is_said_so(unused_tcp_port: int) -> None:
+    error = plan_command("--live", f"http://127.0.0.1:{unused_tcp_port}").exception
+    assert isinstance(error, UsageError)
+    assert "streamapp serve" in str(error)

@@ -8,7 +8,7 @@ from functools import partial
 from fastapi import APIRouter, Response, status
 from fastapi.responses import StreamingResponse
 
-from streamapp.errors import Overloaded
+from streamapp.errors import Conflict, Overloaded
 from streamapp.runtime import Runtime
 from streamapp.server import streaming
 from streamapp.server.schemas import StreamInfo, StreamRequest
@@ -55,6 +55,14 @@ def streams_router(runtime: Runtime) -> APIRouter:
     async def remove_stream(name: str) -> None:
         """Ends a stream and forgets it."""
         await runtime.close_stream(name)
+
+    @router.post("/{name}/keyframe", status_code=status.HTTP_202_ACCEPTED)
+    async def ask_for_keyframe(name: str) -> None:
+        """Has the next frame examined, whatever is on it: a sweep, and in mode full every face anew."""
+        escalator = runtime.stream(name).escalator
+        if escalator is None:
+            raise Conflict(f"stream {name} runs in mode fast, which has no keyframes; add it in a deeper mode")
+        escalator.ask()
 
     @router.get("/{name}/events", response_class=StreamingResponse)
     async def stream_events(name: str) -> StreamingResponse:

@@ -240,3 +240,21 @@ async def test_what_is_not_there_is_not_found(start_bench: StartBench, path: str
     async with start_bench() as bench:
         response = await bench.http.get(f"/streams/nowhere{path}")
         assert (response.status_code, problem(response)) == (404, "not_found")
+
+
+async def test_a_keyframe_can_be_asked_for_where_there_are_any(start_bench: StartBench) -> None:
+    async with start_bench() as bench:
+        bench.add_numbered()
+        refused = await bench.http.post("/streams/door/keyframe")
+        assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+        assert (await bench.http.post("/streams/nobody/keyframe")).status_code == 404
+        asked: list[bool] = []
+
+        class Escalation:
+            def ask(self) -> None:
+                asked.append(True)
+
+        bench.runtime.stream("door").escalator = Escalation()  # type: ignore[assignment]  # all that the route needs
+        assert (await bench.http.post("/streams/door/keyframe")).status_code == 202
+        bench.runtime.stream("door").escalator = None
+        assert asked == [True]
