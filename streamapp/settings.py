@@ -209,7 +209,8 @@ class GallerySettings(_Section):
         0.01, description="How often a stranger's face may be taken for anybody, whatever the number of people."
     )
     min_margin: Annotated[float, Field(ge=0)] = Field(
-        0.5, description="A face is named only if the runner-up is this much less alike (levels, see docs/evaluation.md)."
+        0.5,
+        description="A face is named only if the runner-up is this much less alike (levels, see docs/evaluation.md).",
     )
     max_attempts: Annotated[int, Field(ge=1)] = Field(
         20, description="A face still undecided after so many looks counts as unknown."
@@ -220,8 +221,8 @@ class GallerySettings(_Section):
     )
     keep_rejected_faces: bool = Field(
         True,
-        description='Keep, encrypted, what a face looks like of which was said "this is not X", so that it is not taken '
-        "for X again; else that holds for the track only.",
+        description='Keep, encrypted, what a face looks like of which was said "this is not X", so that it is not '
+        "taken for X again; else that holds for the track only.",
     )
     rejected_faces_days: Annotated[float, Field(gt=0)] = Field(
         90.0, description="How long such a face is kept, at most; it also goes when X is erased."

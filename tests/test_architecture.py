@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models",),
     ("runtime",),
     (
-        *("server", "demo", "cli", "cli_run", "cli_models", "evaluation"),
+        *("server", "demo", "cli", "cli_run", "cli_models", "cli_gallery", "evaluation"),
         *("cli_evaluate", "cli_evaluate_detection", "cli_evaluate_faces"),
         *("cluster", "doctor", "settings_reference"),
     ),

@@ -70,7 +70,7 @@ class AuditFault:
 def append(
     head: AuditHead, at: float, actor: str, action: AuditAction, person_id: UUID | None, details: Details
 ) -> AuditEntry:
-    """The entry that follows `head`. Raises UsageError for an actor that is no short, plain word, as a name might be."""
+    """The entry that follows `head`. Raises UsageError for an actor that is no short, plain word (so no name)."""
     if not _ACTOR.fullmatch(actor):
         raise UsageError("an actor of the audit log is a short word of a-z, 0-9 and :_.-")
     number = head.number + 1

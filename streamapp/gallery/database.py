@@ -24,7 +24,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " added_at {real} NOT NULL, sealed {bytes} NOT NULL)",
         "CREATE INDEX rejections_of_person ON rejections (person_id)",
         "CREATE TABLE audit (number BIGINT PRIMARY KEY, at {real} NOT NULL, actor TEXT NOT NULL,"
-        " action TEXT NOT NULL, person_id TEXT, details TEXT NOT NULL, previous_hash TEXT NOT NULL, hash TEXT NOT NULL)",
+        " action TEXT NOT NULL, person_id TEXT, details TEXT NOT NULL, previous_hash TEXT NOT NULL,"
+        " hash TEXT NOT NULL)",
         "{append_only}",
     ),
 )
@@ -78,7 +79,7 @@ def check_version(version: int, location: str, migrations: Sequence[Sequence[str
     """Raises GalleryUnusable for a schema newer than this program."""
     if version > len(migrations):
         raise GalleryUnusable(
-            f"{location} was written by a newer version of this app (schema {version}, this one knows {len(migrations)})"
+            f"{location} is of a newer version of this app (schema {version}, this one knows {len(migrations)})"
         )
 
 

@@ -11,6 +11,7 @@ from streamapp.errors import EnrolmentInvalid
 from streamapp.findings import Embedding
 
 MAX_NAME_LENGTH = 200
+_LENGTH_TOLERANCE = 1e-3
 MAX_SAMPLES = 50
 """Pictures of one person, at most."""
 MAX_REJECTIONS = 50
@@ -19,7 +20,7 @@ MAX_REJECTIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Why this person may be recognised. Raises EnrolmentInvalid if it does not say who, to which text and until when."""
+    """Why this person may be recognised. Raises EnrolmentInvalid if it does not say who, to what and until when."""
 
     given_by: str
     """The person, or who may speak for them."""
@@ -120,6 +121,5 @@ def valid_name(name: str) -> str:
 
 
 def is_sound(embedding: Embedding) -> bool:
-    """Whether it may be compared: a finite vector that is not zero."""
-    length = float(embedding.vector @ embedding.vector)
-    return embedding.is_usable and math.isfinite(length) and length > 0
+    """Whether it may be compared: its vector is of length 1, so neither zero nor anything that is not a number."""
+    return embedding.is_usable and abs(float(embedding.vector @ embedding.vector) - 1) < _LENGTH_TOLERANCE

@@ -18,7 +18,10 @@ from streamapp.gallery.people import Template
 from streamapp.gallery.tables import GalleryTables
 from streamapp.gallery.templates import template_of
 
-_DISTANCE = "vector <=> ?::vector"
+_CLOSEST = """SELECT v.person_id FROM vectors v JOIN people p ON p.id = v.person_id
+WHERE v.model = ? AND vector_dims(v.vector) = ? AND p.expires_at > ? ORDER BY v.vector <=> ?::vector LIMIT ?"""
+_DISTANCES = """SELECT person_id, vector <=> ?::vector FROM vectors
+WHERE model = ? AND vector_dims(vector) = ? AND person_id IN ({})"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,8 @@ class VectorTable:
         everybody = list(templates)
         session.run("CREATE EXTENSION IF NOT EXISTS vector")
         session.run(
-            "CREATE TABLE vectors (person_id TEXT NOT NULL REFERENCES people (id) ON DELETE CASCADE, model TEXT NOT NULL,"
-            " vector vector NOT NULL, PRIMARY KEY (person_id, model))"
+            "CREATE TABLE vectors (person_id TEXT NOT NULL REFERENCES people (id) ON DELETE CASCADE,"
+            " model TEXT NOT NULL, vector vector NOT NULL, PRIMARY KEY (person_id, model))"
         )
         for template in everybody:
             self.put(session, template)
@@ -65,19 +68,13 @@ class VectorTable:
         person only an ensemble would rank first is missed if no model has them among its `count`."""
         found: dict[str, dict[str, float]] = {}
         for model, embedding in probe.items():
-            text, dimensions = _text(embedding), len(embedding.vector)
-            for (person_id,) in session.run(
-                "SELECT v.person_id FROM vectors v JOIN people p ON p.id = v.person_id WHERE v.model = ?"
-                f" AND vector_dims(v.vector) = ? AND p.expires_at > ? ORDER BY v.{_DISTANCE} LIMIT ?",
-                model, dimensions, now, text, count,
-            ):  # fmt: skip
+            for (person_id,) in session.run(_CLOSEST, model, len(embedding.vector), now, _text(embedding), count):
                 found[person_id] = {}
         for model, embedding in probe.items() if found else ():
+            marks = ", ".join("?" * len(found))
             for person_id, distance in session.run(
-                f"SELECT person_id, {_DISTANCE} FROM vectors WHERE model = ? AND vector_dims(vector) = ?"
-                f" AND person_id IN ({', '.join('?' * len(found))})",
-                _text(embedding), model, len(embedding.vector), *found,
-            ):  # fmt: skip
+                _DISTANCES.format(marks), _text(embedding), model, len(embedding.vector), *found
+            ):
                 found[person_id][model] = 1 - float(distance)
         ((people,),) = session.run("SELECT count(*) FROM people WHERE expires_at > ?", now)
         doubted = {row[0] for row in session.run("SELECT DISTINCT person_id FROM rejections")} & found.keys()

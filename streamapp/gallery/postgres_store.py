@@ -119,7 +119,11 @@ class PostgresDatabase:
             yield
         except StreamappError:
             raise
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.TooManyConnections) as error:
+        except (
+            psycopg.errors.LockNotAvailable,
+            psycopg.errors.QueryCanceled,
+            psycopg.errors.TooManyConnections,
+        ) as error:
             raise Overloaded(
                 f"the gallery in {self._location} is held by another program; try again",
                 retry_after_s=max(1, round(self._busy_timeout_s)),

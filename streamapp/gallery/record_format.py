@@ -1,4 +1,4 @@
-"""Records as bytes, before they are sealed: a line of JSON, for samples followed by the vectors (float32, little-endian)."""
+"""Records as bytes, before they are sealed: a line of JSON, then for samples the vectors (little-endian float32)."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class SqliteDatabase:
             (busy, *_) = self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise Overloaded(
-                f"another program reads {self._path}: what was deleted stays in its log until the next deletion or start",
+                f"another program reads {self._path}: what was deleted stays in its log until the next change or start",
                 retry_after_s=max(1, round(self._busy_timeout_s)),
             )
 

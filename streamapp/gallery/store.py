@@ -57,8 +57,8 @@ class GalleryStore:
         self._scrub_due = False
 
     async def open(self, now: float) -> None:
-        """Raises GalleryUnusable for a wrong, damaged or newer database or key, which is left as it is, and GalleryInUse
-        if another process has it."""
+        """Raises GalleryUnusable for a wrong, damaged or newer database or key, which is left as it is, and
+        GalleryInUse if another process has it."""
         await self._work(lambda: self._open(now))
 
     async def close(self) -> None:
@@ -144,7 +144,8 @@ class GalleryStore:
             for person_id, ended in due:
                 self._erase(tables, session, person_id, actor, now, "consent_ended" if ended else "unseen")
             changed = tuple(
-                self._written(tables, session, person_id) for person_id in tables.forget_rejections(now - rule.rejections_s)
+                self._written(tables, session, person_id)
+                for person_id in tables.forget_rejections(now - rule.rejections_s)
             )
             tables.log(now, actor, AuditAction.RETENTION, None, {"erased": len(due), "rejections_of": len(changed)})
             version = tables.next_version() if due or changed else tables.version
@@ -226,7 +227,9 @@ class GalleryStore:
         try:
             master.open(meta(session, "key_check") or b"", "key/check")
         except GalleryUnusable as error:
-            raise GalleryUnusable(f"{self._key_file} is not the key of the gallery {self._database.location}") from error
+            raise GalleryUnusable(
+                f"{self._key_file} is not the key of the gallery {self._database.location}"
+            ) from error
 
     def _erase(
         self, tables: GalleryTables, session: Session, person_id: UUID, actor: str, now: float, reason: str

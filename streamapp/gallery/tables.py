@@ -64,8 +64,8 @@ class GalleryTables:
         current: Row | None = None
         samples: list[tuple[str, bytes]] = []
         for row in self._session.stream(
-            "SELECT p.id, p.wrapped_key, p.expires_at, s.id, s.sealed FROM people p JOIN samples s ON s.person_id = p.id"
-            " ORDER BY p.id, s.added_at, s.id"
+            "SELECT p.id, p.wrapped_key, p.expires_at, s.id, s.sealed FROM people p"
+            " JOIN samples s ON s.person_id = p.id ORDER BY p.id, s.added_at, s.id"
         ):
             if current is not None and row[0] != current[0]:
                 yield self._template(current, samples, rejected.get(current[0], []))
@@ -122,7 +122,9 @@ class GalleryTables:
         self._session.run("UPDATE people SET profile = ? WHERE id = ?", profile, str(person_id))
 
     def set_seen(self, person_id: UUID, at: float) -> None:
-        self._session.run("UPDATE people SET last_seen_at = ? WHERE id = ? AND last_seen_at < ?", at, str(person_id), at)
+        self._session.run(
+            "UPDATE people SET last_seen_at = ? WHERE id = ? AND last_seen_at < ?", at, str(person_id), at
+        )
 
     def remove(self, person_id: UUID) -> int:
         """All rows of a person, their key first of all; returns how many samples there were."""
@@ -150,9 +152,7 @@ class GalleryTables:
         entry = append(self.audit_head(), at, actor, action, person_id, details)
         values: list[Value] = [entry.number, entry.at, entry.actor, entry.action.value]
         values += [None if person_id is None else str(person_id), details_text(details)]
-        self._session.run(
-            "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *values, entry.previous_hash, entry.hash
-        )
+        self._session.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *values, entry.previous_hash, entry.hash)
         head = f"{entry.number} {entry.hash}".encode()
         put_meta(self._session, "audit_head", self._master.seal(head, "audit/head"))
 
@@ -165,12 +165,12 @@ class GalleryTables:
 
     def audit(self, person_id: UUID | None = None) -> Iterator[AuditEntry]:
         """All entries, or those about one person, in order. Read to the end before the next statement."""
-        where, values = ("", ()) if person_id is None else (" WHERE person_id = ?", (str(person_id),))
+        everybody = person_id is None
         for number, at, actor, action, person, details, previous, digest in self._session.stream(
             "SELECT number, at, actor, action, person_id, details, previous_hash, hash FROM audit"
-            f"{where} ORDER BY number",  # noqa: S608 - one of the two above
-            *values,
-        ):
+            " WHERE ? = 1 OR person_id = ? ORDER BY number",
+            int(everybody), str(person_id),
+        ):  # fmt: skip
             who = None if person is None else UUID(person)
             yield AuditEntry(number, at, actor, AuditAction(action), who, json.loads(details), previous, digest)
 
