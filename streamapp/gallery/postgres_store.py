@@ -108,9 +108,11 @@ class PostgresDatabase:
     def _connected(self) -> psycopg.Connection[TupleRow]:
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(self._conninfo, autocommit=True)
-            if not self._connection.execute("SELECT pg_try_advisory_lock(%s)", (_WRITER_LOCK,)).fetchall()[0][0]:
+            try:  # a moment's patience: a writer that has just ended may still hold it
+                self._connection.execute("SELECT pg_advisory_lock(%s)", (_WRITER_LOCK,))
+            except psycopg.errors.LockNotAvailable as error:
                 self.close()
-                raise GalleryInUse(f"the gallery in {self._location} is in use by another process")
+                raise GalleryInUse(f"the gallery in {self._location} is in use by another process") from error
         return self._connection
 
     @contextmanager

@@ -74,8 +74,7 @@ class GalleryStore:
 
         def work(tables: GalleryTables, session: Session) -> Change:
             person_id = tables.add_person(enrolment.name, enrolment.consent, now)
-            for sample in enrolment.samples:
-                tables.add_sample(person_id, sample, now)
+            tables.add_samples(person_id, enrolment.samples, now)
             tables.log(now, actor, AuditAction.ENROLLED, person_id, {"samples": len(enrolment.samples)})
             return self._changed(tables, session, person_id)
 
@@ -87,8 +86,7 @@ class GalleryStore:
         def work(tables: GalleryTables, session: Session) -> Change:
             if len(tables.record(person_id).samples) + len(samples) > MAX_SAMPLES:
                 raise EnrolmentInvalid(f"a person has {MAX_SAMPLES} samples at most")
-            for sample in samples:
-                tables.add_sample(person_id, sample, now)
+            tables.add_samples(person_id, samples, now)
             tables.log(now, actor, AuditAction.SAMPLES_ADDED, person_id, {"samples": len(samples)})
             return self._changed(tables, session, person_id)
 

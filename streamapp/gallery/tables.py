@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from uuid import UUID, uuid4
 
 from streamapp.errors import NotFound
@@ -96,10 +96,12 @@ class GalleryTables:
         )  # fmt: skip
         return person_id
 
-    def add_sample(self, person_id: UUID, sample: Sample, now: float) -> None:
-        number = str(uuid4())
-        sealed = self._key(person_id).seal(pack_sample(sample), f"{person_id}/sample/{number}")
-        self._session.run("INSERT INTO samples VALUES (?, ?, ?, ?)", number, str(person_id), now, sealed)
+    def add_samples(self, person_id: UUID, samples: Sequence[Sample], now: float) -> None:
+        key = self._key(person_id)
+        for place, sample in enumerate(samples):
+            number = f"{place:03}-{uuid4()}"  # keeps the order of those that came together
+            sealed = key.seal(pack_sample(sample), f"{person_id}/sample/{number}")
+            self._session.run("INSERT INTO samples VALUES (?, ?, ?, ?)", number, str(person_id), now, sealed)
 
     def add_rejection(self, person_id: UUID, rejection: Rejection) -> None:
         number = str(uuid4())
