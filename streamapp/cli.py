@@ -1,4 +1,4 @@
-"""The command line: run, serve, models, gallery, evaluate, doctor. Results go to standard output, everything else to standard error."""
+"""The command line: run, serve, models, gallery, evaluate, doctor. Results go to standard output, all else to stderr."""
 
 from __future__ import annotations
 

@@ -40,7 +40,9 @@ def list_people() -> None:
     for person in _with_store(lambda store: store.people()):
         consent = person.consent
         texts = map(one_line, (person.name, consent.given_by, consent.text_version))
-        table.add_row(str(person.id), *texts, *map(iso_time, (consent.expires_at, person.created_at, person.last_seen_at)))
+        table.add_row(
+            str(person.id), *texts, *map(iso_time, (consent.expires_at, person.created_at, person.last_seen_at))
+        )
     _print(table)
 
 
@@ -69,9 +71,7 @@ def rename(person: _Person, name: Annotated[str, typer.Argument(help="The new na
 
 
 @gallery_app.command()
-def erase(
-    person: _Person, yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False
-) -> None:
+def erase(person: _Person, yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False) -> None:
     """Erase somebody for good: the data, their key and what the files had of it. Backups keep theirs."""
     if not yes:
         typer.confirm(f"Erase {person} for good?", abort=True, err=True)

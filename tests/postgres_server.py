@@ -64,13 +64,24 @@ def postgres_server(name: str) -> Iterator[PostgresServer]:
         if user is not None:
             shutil.chown(folder, user)
         data = folder / "data"
-        initdb = [programs / "initdb", "-D", data, "-U", "streamapp", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        initdb: list[str | Path] = [
+            programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            "streamapp",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        ]
         made = subprocess.run(initdb, user=user, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
         if made.returncode:
             pytest.skip(f"PostgreSQL ({name}) makes no cluster here: {made.stderr.strip()[-200:]}")
         with log.open("w") as output:
             server = subprocess.Popen(
-                [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "max_connections=20"],
+                [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses="],
                 user=user, cwd=folder, stdout=output, stderr=output,
             )  # fmt: skip
         try:

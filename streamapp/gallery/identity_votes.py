@@ -169,7 +169,7 @@ class IdentityVotes:
             return IdentityState.IDENTIFIED, IdentityReason.ALIKE
         if first.person_id == self._holds and first.level >= limits.keep:
             return IdentityState.IDENTIFIED, IdentityReason.HELD
-        if self._state is IdentityState.UNKNOWN and first.level < limits.accept:
+        if self._state is IdentityState.UNKNOWN and first.level < limits.accept and not used_up:
             return IdentityState.UNKNOWN, IdentityReason.HELD
         alike = first.level >= limits.accept
         return _open(IdentityReason.TOO_CLOSE if alike else IdentityReason.NOT_ALIKE_ENOUGH, used_up)

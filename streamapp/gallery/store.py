@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from streamapp.errors import EnrolmentInvalid, GalleryUnusable, Overloaded, UsageError
+from streamapp.errors import EnrolmentInvalid, GalleryError, GalleryUnusable, Overloaded, UsageError
 from streamapp.findings import Embedding
 from streamapp.gallery import audit
 from streamapp.gallery.audit import AuditAction, AuditEntry, AuditFault
@@ -55,6 +55,7 @@ class GalleryStore:
         self._waiting = 0
         self._master: Key | None = None
         self._scrub_due = False
+        self._is_closed = False
 
     async def open(self, now: float) -> None:
         """Raises GalleryUnusable for a wrong, damaged or newer database or key, which is left as it is, and
@@ -62,8 +63,11 @@ class GalleryStore:
         await self._work(lambda: self._open(now))
 
     async def close(self) -> None:
-        await self._work(self._database.close)
-        self._thread.shutdown(wait=False)
+        """For good; a second time is no fault."""
+        if not self._is_closed:
+            await self._work(self._database.close)
+            self._is_closed = True
+            self._thread.shutdown(wait=False)
 
     # -- changes
 
@@ -259,7 +263,7 @@ class GalleryStore:
     async def _transact(self, work: Callable[[GalleryTables, Session], T], *, scrub: bool = False) -> T:
         def transact() -> T:
             if self._master is None:
-                raise GalleryUnusable("the gallery is not open")
+                raise GalleryError("the gallery is not open")
             with self._database.transaction() as session:
                 result = work(GalleryTables(session, self._master), session)
             if scrub or self._scrub_due:
@@ -274,6 +278,8 @@ class GalleryStore:
             raise GalleryUnusable(f"{self._database.location}: {error}") from error
 
     async def _work(self, work: Callable[[], T]) -> T:
+        if self._is_closed:
+            raise GalleryError("the gallery is closed")
         if self._waiting >= MAX_WAITING:
             raise Overloaded("the gallery has too much to do", retry_after_s=1)
         self._waiting += 1

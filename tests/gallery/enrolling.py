@@ -14,6 +14,7 @@ import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import streamapp.gallery.index  # noqa: F401 - loaded once, before the forks
@@ -58,12 +59,12 @@ async def look(folder: Path) -> None:
     print(json.dumps(found), flush=True)
 
 
-def forked(work: object) -> int:
+def forked(work: Callable[[Path], Coroutine[None, None, None]], folder: Path) -> int:
     """The child's process id."""
     child = os.fork()
     if child == 0:
         try:
-            asyncio.run(work)  # type: ignore[arg-type] - a coroutine
+            asyncio.run(work(folder))
         finally:
             os._exit(1)
     return child
@@ -72,11 +73,11 @@ def forked(work: object) -> int:
 def main(folder: Path, rounds: int) -> None:
     delays = random.Random(7)
     for _ in range(rounds):
-        enrolling = forked(enroll_for_ever(folder))
+        enrolling = forked(enroll_for_ever, folder)
         time.sleep(delays.uniform(0.01, 0.15))
         os.kill(enrolling, signal.SIGKILL)
         os.waitpid(enrolling, 0)
-        os.waitpid(forked(look(folder)), 0)
+        os.waitpid(forked(look, folder), 0)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ def test_a_profile_comes_back_whatever_the_name() -> None:
         assert (person.name, person.consent, person.created_at, person.last_seen_at) == (name, consent(), NOW, NOW + 1)
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[]\n", b"{", pack_sample(sample(1))[:-4], pack_sample(sample(1)) + b"1234"])
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[]\n", b"{", pack_sample(sample(1))[:-4], pack_sample(sample(1)) + b"1234"]
+)
 def test_what_is_no_record_is_refused(data: bytes) -> None:
     with pytest.raises(GalleryUnusable):
         unpack_sample(data)

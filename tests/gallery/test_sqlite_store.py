@@ -1,4 +1,4 @@
-"""The SQLite file: nothing readable in it, nothing left of the erased, never overwritten when it is not as it should be."""
+"""The SQLite file: nothing readable in it, nothing left of the erased, left alone if it is not as it should be."""
 
 from __future__ import annotations
 
@@ -58,6 +58,16 @@ def secrets_of(path: Path, person: str) -> list[bytes]:
         found += [row[0] for row in rows]
     reader.close()
     return found
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
+
+
+def changed(path: Path, harm: Callable[[bytes], bytes]) -> bytes:
+    """What is in the file afterwards."""
+    path.write_bytes(harm(content(path)))
+    return content(path)
 
 
 def pieces(secret: bytes) -> Iterator[bytes]:
@@ -186,13 +196,12 @@ def damaged(data: bytes) -> bytes:
 async def test_a_damaged_file_is_refused_by_name_and_left_alone(
     filled: Path, make: Make, harm: Callable[[bytes], bytes], told: str
 ) -> None:
-    filled.write_bytes(harm(filled.read_bytes()))
-    before = filled.read_bytes()
+    before = changed(filled, harm)
     for _ in range(2):
         with pytest.raises(GalleryUnusable, match=told) as caught:
             await make().open(NOW)
         assert str(filled) in str(caught.value)
-    assert filled.read_bytes() == before
+    assert content(filled) == before
 
 
 async def test_a_row_that_was_changed_is_noticed(filled: Path, make: Make) -> None:
@@ -229,15 +238,15 @@ async def test_the_database_of_another_program_is_refused(path: Path, make: Make
     other.execute("CREATE TABLE bookmarks (url TEXT)")
     other.commit()
     other.close()
-    before = path.read_bytes()
+    before = content(path)
     with pytest.raises(GalleryUnusable, match="another program"):
         await make().open(NOW)
-    assert path.read_bytes() == before
+    assert content(path) == before
     assert not path.with_name("gallery.key").exists()
 
 
 async def test_an_empty_file_of_an_interrupted_first_start_is_a_new_gallery(path: Path, make: Make) -> None:
-    path.touch()
+    changed(path, lambda _: b"")
     store = make()
     await store.open(NOW)
     assert await store.people() == ()

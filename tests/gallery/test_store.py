@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -18,6 +19,7 @@ from streamapp.gallery.changes import Retention
 from streamapp.gallery.database import Database, Session, meta, put_meta
 from streamapp.gallery.people import MAX_REJECTIONS, MAX_SAMPLES, Person, Rejection
 from streamapp.gallery.store import GalleryStore
+from streamapp.gallery.tables import GalleryTables
 from tests.gallery.enrolments import DAY_S, NOW, enrolment, face, sample
 
 RULE = Retention(max_unseen_s=50 * DAY_S, rejections_s=10 * DAY_S)
@@ -56,7 +58,7 @@ async def test_an_enrolment_that_fails_midway_leaves_nothing(
     store: GalleryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = await store.audit()
-    monkeypatch.setattr(store_module.GalleryTables, "log", lambda *_: 1 / 0)
+    monkeypatch.setattr(GalleryTables, "log", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         await enroll(store)
     monkeypatch.undo()
@@ -185,34 +187,21 @@ async def test_a_changed_audit_log_is_found_out(
             await store_with_fault(make_store)
 
 
-class tampered:  # noqa: N801 - reads as a verb
-    """The database with its guard taken off and something done to it; put back afterwards."""
+@contextmanager
+def tampered(database: Database, statement: str) -> Iterator[None]:
+    """The audit log without its guard, and something done to it; as it was afterwards."""
 
-    def __init__(self, database: Database, statement: str) -> None:
-        self._database, self._statement = database, statement
+    def run(*statements: str) -> None:
+        database.open()
+        with database.transaction() as session:
+            for each in statements:
+                session.run(each)
+        database.close()
 
-    def _run(self, work: Callable[[Session], None]) -> None:
-        self._database.open()
-        with self._database.transaction() as session:
-            work(session)
-        self._database.close()
-
-    def __enter__(self) -> None:
-        def harm(session: Session) -> None:
-            session.run("CREATE TABLE kept AS SELECT * FROM audit")
-            session.run("DROP TABLE audit")
-            session.run("CREATE TABLE audit AS SELECT * FROM kept")
-            session.run(self._statement)
-
-        self._run(harm)
-
-    def __exit__(self, *_: object) -> None:
-        def mend(session: Session) -> None:
-            session.run("DROP TABLE audit")
-            session.run("CREATE TABLE audit AS SELECT * FROM kept")
-            session.run("DROP TABLE kept")
-
-        self._run(mend)
+    copied = ("DROP TABLE audit", "CREATE TABLE audit AS SELECT * FROM kept")
+    run("CREATE TABLE kept AS SELECT * FROM audit", *copied, statement)
+    yield
+    run(*copied, "DROP TABLE kept")
 
 
 async def store_with_fault(make_store: Callable[[], GalleryStore]) -> None:
@@ -301,7 +290,7 @@ async def test_the_database_is_never_used_on_the_event_loop(
         threads.add(threading.current_thread().name)
         return ()
 
-    monkeypatch.setattr(store_module.GalleryTables, "people", people)
+    monkeypatch.setattr(GalleryTables, "people", people)
     await asyncio.gather(*(store.people() for _ in range(5)))
     assert threads == {"gallery_0"}
 
