@@ -38,6 +38,7 @@ SCRIPTS = (
     Script("webrtc_720p", ("benchmarks.webrtc", "--hd"), 1200),
     Script("sessions", ("benchmarks.sessions",), 2400),
     Script("models", ("benchmarks.models",), 900),
+    Script("gallery", ("benchmarks.gallery",), 900),
     Script("rtsp", ("benchmarks.rtsp",), 1800),
 )
 

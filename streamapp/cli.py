@@ -1,4 +1,4 @@
-"""The command line: run, serve, models, gallery, evaluate, doctor. Results go to standard output, all else to stderr."""
+"""The command line: run, serve, models, gallery, doctor. Results go to standard output, the rest to standard error."""
 
 from __future__ import annotations
 

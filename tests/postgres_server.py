@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -81,13 +82,13 @@ def postgres_server(name: str) -> Iterator[PostgresServer]:
             pytest.skip(f"PostgreSQL ({name}) makes no cluster here: {made.stderr.strip()[-200:]}")
         with log.open("w") as output:
             server = subprocess.Popen(
-                [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses="],
+                [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-F"],
                 user=user, cwd=folder, stdout=output, stderr=output,
             )  # fmt: skip
         try:
             yield _ready(folder, log)
         finally:
-            server.terminate()
+            server.send_signal(signal.SIGINT)  # without waiting for clients
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(20)
             server.kill()

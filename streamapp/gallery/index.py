@@ -7,7 +7,8 @@ are zeroed at once, also for searches that are under way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 
 from streamapp.faces import Floats
 from streamapp.findings import Embedding
-from streamapp.gallery.fusion import Fusion
+from streamapp.gallery.fusion import Fusion, Member
 from streamapp.gallery.people import Template, is_sound
 from streamapp.gallery.rows import VectorRows
 from streamapp.gallery.search import SearchProblem, SearchResult, problem_of, ranked
 
+_SEARCH_THREADS = 2
+"""Models are searched side by side, so many at once."""
 _ROUNDING = 1e-3
 """Levels in float32 are closer to the truth than this."""
 _COMPACT_ABOVE = 256
@@ -44,11 +47,26 @@ class _View:
         return len(self.expires_at)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A member of the ensemble in one search."""
+
+    member: Member
+    rows: VectorRows
+    vector: Floats
+
+    def estimates(self, count: int) -> tuple[Floats, float]:
+        """Levels of the first `count` rows, float32 [count], and how far they may be off."""
+        cosines, off = self.rows.estimates(self.vector, count)
+        return self.member.calibration.levels_of(cosines), off * self.member.calibration.steepest
+
+
 class GalleryIndex:
     """`version` is the store's, which every change brings along."""
 
     def __init__(self, fusion: Fusion, templates: Iterable[Template] = (), version: int = 0) -> None:
         self._fusion = fusion
+        self._pool = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="gallery-search")
         self._rows: dict[UUID, int] = {}
         self._view = self._built({t.person_id: t for t in templates}.values(), version)
 
@@ -109,50 +127,33 @@ class GalleryIndex:
         problem = problem_of(probe, fusion)
         if problem is not None:
             return SearchResult((), view.people, view.version, problem=problem)
-        taking_part = {
-            member.model: probe[member.model].vector
+        parts = [
+            _Part(member, view.models[member.model], probe[member.model].vector)
             for member in fusion.members
             if member.model in probe and member.model in view.models
             and view.models[member.model].dimensions == len(probe[member.model].vector)
-        }  # fmt: skip
-        if not taking_part:
+        ]  # fmt: skip
+        if not parts:
             nobody = SearchProblem.NO_SHARED_MODEL if view.people else None
             return SearchResult((), view.people, view.version, problem=nobody)
-        estimates = {m: view.models[m].estimates(vector, view.count) for m, vector in taking_part.items()}
-        present = {m: view.models[m].present(view.count) for m in taking_part}
-        levels, error = (
-            self._fused({m: cosines for m, (cosines, _) in estimates.items()}, present),
-            self._error(estimates),
-        )
+        estimates = list(self._pool.map(_Part.estimates, parts, [view.count] * len(parts)))
+        present = [part.rows.present(view.count) for part in parts]
+        levels = _fused(parts, [levels for levels, _ in estimates], present)
         levels[view.expires_at <= now] = -np.inf
         wanted = count + len(view.rejected)
-        rows = _best(levels, wanted, error)
-        exact = {m: view.models[m].cosines(vector, rows) for m, vector in taking_part.items()}
-        present = {m: flags[rows] for m, flags in present.items()}
-        best = _best(self._fused(exact, present), wanted, _ROUNDING)
-        cosines = [
-            (view.ids[rows[i]], {model: float(exact[model][i]) for model in taking_part if present[model][i]})
-            for i in best
-        ]
-        matches, vetoed = ranked(probe, cosines, view.rejected, fusion, count)
+        rows = _best(levels, wanted, max(error for _, error in estimates) + _ROUNDING)
+        cosines = [part.rows.cosines(part.vector, rows) for part in parts]
+        present = [flags[rows] for flags in present]
+        exact = [part.member.calibration.levels_of(found) for part, found in zip(parts, cosines, strict=True)]
+        candidates = (
+            (
+                view.ids[rows[i]],
+                {part.member.model: float(cosines[p][i]) for p, part in enumerate(parts) if present[p][i]},
+            )
+            for i in _best(_fused(parts, exact, present), wanted, _ROUNDING)
+        )
+        matches, vetoed = ranked(probe, candidates, view.rejected, fusion, count)
         return SearchResult(matches, view.people, view.version, vetoed)
-
-    def _fused(self, cosines: Mapping[str, Floats], present: Mapping[str, Floats]) -> Floats:
-        """Fused levels, float32 like each of the cosines; `present` is 1 where there is one, else 0."""
-        count = len(next(iter(cosines.values())))
-        total, weights = np.zeros(count, np.float32), np.zeros(count, np.float32)
-        for member in self._fusion.members:
-            if member.model in cosines:
-                shares = np.float32(member.weight) * present[member.model]
-                total += shares * member.calibration.levels_of(cosines[member.model])
-                weights += shares
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(weights > 0, total / weights, np.float32(-np.inf))
-
-    def _error(self, estimates: Mapping[str, tuple[Floats, float]]) -> float:
-        """How far a fused level of estimates may be off."""
-        steepest = {member.model: member.calibration.steepest for member in self._fusion.members}
-        return max(off * steepest[model] for model, (_, off) in estimates.items()) + _ROUNDING
 
     def _vectors(self, template: Template) -> dict[str, Floats]:
         """What can be compared: of models of the ensemble, usable."""
@@ -185,6 +186,17 @@ class GalleryIndex:
         self._rows = {person_id: row for row, person_id in enumerate(ids)}
         self._replaced = {}
         self._view = replace(view, ids=ids, models=models, expires_at=view.expires_at[kept])
+
+
+def _fused(parts: Sequence[_Part], levels: Sequence[Floats], present: Sequence[Floats]) -> Floats:
+    """Fused levels, float32 like each of the levels; `present` is 1 where there is one, else 0."""
+    total, weights = np.zeros_like(levels[0]), np.zeros_like(levels[0])
+    for part, of_part, flags in zip(parts, levels, present, strict=True):
+        shares = np.float32(part.member.weight) * flags
+        total += shares * of_part
+        weights += shares
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(weights > 0, total / weights, np.float32(-np.inf))
 
 
 def _best(levels: Floats, count: int, error: float) -> NDArray[np.intp]:

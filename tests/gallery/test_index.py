@@ -125,6 +125,16 @@ def test_many_changes_leave_an_index_like_a_new_one() -> None:
     assert index._view.models["one"].count - index.people <= max(256, index.people)
 
 
+def test_a_gallery_emptied_again_is_as_an_empty_one() -> None:
+    index = GalleryIndex(FUSION, [template(seed) for seed in range(600)])
+    for seed in range(600):
+        index.remove(UUID(int=seed), seed)
+    result = index.search(face(3), 5, NOW)
+    assert (index.people, result.matches, result.problem) == (0, (), None)
+    index.put(template(3), 700)
+    assert found(index.search(face(3), 5, NOW)) == [UUID(int=3)]
+
+
 def test_the_erased_are_not_in_memory_any_more() -> None:
     index = GalleryIndex(FUSION, [template(seed) for seed in range(10)])
     index.put(Template(UUID(int=4), LATER, face(400), ({"one": face(9)["one"]},)), 1)

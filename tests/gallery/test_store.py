@@ -16,7 +16,7 @@ from streamapp.errors import EnrolmentInvalid, GalleryInUse, GalleryUnusable, No
 from streamapp.gallery import store as store_module
 from streamapp.gallery.audit import AuditAction
 from streamapp.gallery.changes import Retention
-from streamapp.gallery.database import Database, Session, meta, put_meta
+from streamapp.gallery.database import Database, meta, put_meta
 from streamapp.gallery.people import MAX_REJECTIONS, MAX_SAMPLES, Person, Rejection
 from streamapp.gallery.store import GalleryStore
 from streamapp.gallery.tables import GalleryTables
