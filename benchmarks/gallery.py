@@ -189,7 +189,7 @@ def main() -> None:
             figures += some_figures
     columns = ("people", "models", "search", "median ms", "95 % ms", "least ms", "against numpy", "same best")
     cores = len(os.sched_getaffinity(0))
-    notes = (f"{cores} cores for everybody; ours uses one. Peers search one model; ours fuses calibrated levels.",)
+    notes = (f"{cores} cores for everybody; ours uses one per model, two at most. Peers search one model.",)
     publish("gallery", options, figures, [Table("Search for a face", columns, tuple(rows), notes)])
 
 
