@@ -212,7 +212,7 @@ class GallerySettings(_Section):
         0.5,
         description="A face is named only if the runner-up is this much less alike (levels, see docs/evaluation.md).",
     )
-    max_attempts: Annotated[int, Field(ge=1)] = Field(
+    max_attempts: Annotated[int, Field(ge=2)] = Field(
         20, description="A face still undecided after so many looks counts as unknown."
     )
     identify_spoofs: bool = Field(False, description="Also name faces that look like a photo or a screen.")

@@ -28,6 +28,7 @@ MAY_MEET = (0, 1, 7)
 """Layers whose rooms may also import each other."""
 PURE = ("tracking", "geometry", "faces", "findings", "results")
 """No I/O and no clock of their own."""
+PURE_FILES = ("gallery/identity_votes.py", "gallery/identity_rules.py", "gallery/fusion.py", "gallery/search.py")
 IMPURE_MODULES = {"time", "socket", "threading", "asyncio", "os", "pathlib", "random", "logging", "subprocess"}
 MAX_LINES = 300
 
@@ -98,6 +99,11 @@ def test_an_import_from_the_right_is_noticed() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_files_stay_readable(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("name", PURE_FILES)
+def test_decisions_have_no_clock_and_no_io(name: str) -> None:
+    assert not {module.split(".")[0] for module in imported(PACKAGE / name)} & IMPURE_MODULES
 
 
 @pytest.mark.parametrize("name", PURE)

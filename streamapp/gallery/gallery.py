@@ -12,6 +12,7 @@ from streamapp.findings import Embedding
 from streamapp.gallery.changes import Change, Erasure, Retention, Swept
 from streamapp.gallery.database import Database
 from streamapp.gallery.fusion import Fusion
+from streamapp.gallery.identity_rules import VoteRules
 from streamapp.gallery.index import GalleryIndex
 from streamapp.gallery.people import Enrolment, Person, Rejection, Sample
 from streamapp.gallery.pgvector import VectorTable
@@ -43,6 +44,16 @@ def store_of(settings: GallerySettings) -> GalleryStore:
 
 def retention_of(settings: GallerySettings) -> Retention:
     return Retention(settings.max_unseen_days * _DAY_S, settings.rejected_faces_days * _DAY_S)
+
+
+def vote_rules_of(settings: GallerySettings) -> VoteRules:
+    """Raises UsageError for settings that make no sense together."""
+    return VoteRules(
+        false_match_rate=settings.false_match_rate,
+        min_margin=settings.min_margin,
+        max_attempts=settings.max_attempts,
+        identify_spoofs=settings.identify_spoofs,
+    )
 
 
 class Gallery:

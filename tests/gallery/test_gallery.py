@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from streamapp.errors import NotFound, UsageError
-from streamapp.gallery.gallery import Gallery, store_of
+from streamapp.gallery.gallery import Gallery, store_of, vote_rules_of
 from streamapp.gallery.people import Rejection
 from streamapp.settings import GalleryBackend, GallerySettings
 from tests.gallery.enrolments import DAY_S, FUSION, NOW, enrolment, face, sample
@@ -93,6 +93,13 @@ async def test_changes_made_at_once_are_all_there(gallery: Gallery) -> None:
     )
     await asyncio.gather(*(gallery.erase(person.id, actor="test", now=NOW) for person in people[:10]))
     assert [await best(gallery, seed) for seed in range(20)] == [None] * 10 + [f"p{seed}" for seed in range(10, 20)]
+
+
+def test_the_rules_of_voting_are_the_settings(settings: GallerySettings) -> None:
+    chosen = settings.model_copy(update={"false_match_rate": 0.2, "min_margin": 0.1, "max_attempts": 7})
+    rules = vote_rules_of(chosen)
+    assert (rules.false_match_rate, rules.min_margin, rules.max_attempts, rules.identify_spoofs) == (0.2, 0.1, 7, False)
+    assert vote_rules_of(chosen.model_copy(update={"identify_spoofs": True})).identify_spoofs
 
 
 def test_settings_that_do_not_fit_together_are_refused(settings: GallerySettings) -> None:
