@@ -42,6 +42,7 @@ SCRIPTS = (
     Script("scheduler", ("benchmarks.scheduler",), 300),
     Script("escalation", ("benchmarks.escalation",), 1500),
     Script("budgets", ("benchmarks.budgets",), 1500),
+    Script("gallery", ("benchmarks.gallery",), 900),
     Script("rtsp", ("benchmarks.rtsp",), 1800),
     Script("soak", ("benchmarks.soak",), 2400),
 )

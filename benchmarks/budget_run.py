@@ -24,10 +24,11 @@ from benchmarks.budget_watch import CLIENTS, Books, Clients, Jobs, Resident
 from benchmarks.live import FPS, ClipCamera, ResultLog, frame_path_ms, hall, percentile
 from benchmarks.media import Size, pictures
 from benchmarks.noise_models import installed
+from streamapp.choices import DeviceChoice, Profile
 from streamapp.faces import Mode
 from streamapp.frame import Image
 from streamapp.runtime import Runtime, tune_process
-from streamapp.settings import DeviceChoice, ModelSettings, Profile, SchedulerSettings, Settings
+from streamapp.settings import ModelSettings, SchedulerSettings, Settings
 
 SETTLE_S = 0.5
 CLIP_S = 4.0

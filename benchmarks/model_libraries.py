@@ -16,8 +16,8 @@ import numpy as np
 from benchmarks.model_files import GRAPHS, filled_graph, real_weights
 from benchmarks.report import Figure, Table, progress
 from benchmarks.turns import blank, in_turns, opened
+from streamapp.choices import Backend, Precision
 from streamapp.errors import StreamappError
-from streamapp.settings import Backend, Precision
 from streamapp.zoo.manifest import load_manifest
 from streamapp.zoo.session import SessionOptions
 from streamapp.zoo.spec import Task

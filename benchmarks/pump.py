@@ -23,6 +23,7 @@ from benchmarks.detectors import BareMediaPipe, measured_settings, screening_wei
 from benchmarks.media import HD, VGA, Size, decoded, videos
 from benchmarks.report import Cell, Figure, Options, Table, parser, progress, publish
 from benchmarks.scaling import run_scaling
+from streamapp.choices import ScreenRuntime
 from streamapp.faces import Mode
 from streamapp.frame import Frame, Image, PixelReader
 from streamapp.pipeline.fanout import Attachment, Fanout
@@ -31,7 +32,7 @@ from streamapp.pipeline.pump import FramePump
 from streamapp.pipeline.stages import ScreeningStage
 from streamapp.results import DropReason
 from streamapp.runtime import tune_process
-from streamapp.settings import ModelSettings, ScreenRuntime, Settings
+from streamapp.settings import ModelSettings, Settings
 from streamapp.sinks.base import Inbox, Output
 from streamapp.sources.base import FrameNumbering
 from streamapp.zoo.registry import open_screener

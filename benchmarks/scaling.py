@@ -20,10 +20,11 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from benchmarks.detectors import measured_settings
 from benchmarks.media import FULL_HD, HD, VGA, Size, decoded, pictures, videos
 from benchmarks.report import Cell, Options, Table, progress, publish
+from streamapp.choices import ScreenRuntime
 from streamapp.faces import Floats
 from streamapp.frame import Image, fitted_size
 from streamapp.geometry import pairwise_iou
-from streamapp.settings import ModelSettings, ScreenRuntime
+from streamapp.settings import ModelSettings
 from streamapp.zoo.base import FaceScreener
 from streamapp.zoo.registry import open_screener
 

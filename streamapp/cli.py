@@ -1,4 +1,4 @@
-"""The command line: run, serve, models, doctor. Results go to standard output, everything else to standard error."""
+"""The command line: run, serve, models, gallery, doctor. Results go to standard output, the rest to standard error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from streamapp import __version__, cli_evaluate, cli_models, cli_plan, cli_run
+from streamapp import __version__, cli_evaluate, cli_gallery, cli_models, cli_plan, cli_run
 from streamapp.doctor import CheckStatus, diagnose
 from streamapp.errors import ExitCode, StreamappError
 from streamapp.faces import Mode
@@ -30,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(cli_models.models_app, name="models")
+app.add_typer(cli_gallery.gallery_app, name="gallery")
 app.add_typer(cli_evaluate.evaluate_app, name="evaluate")
 app.add_typer(cli_plan.plan_app, name="plan")
 

@@ -12,9 +12,10 @@ from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, Transfe
 from rich.progress import Progress as ProgressBars
 from rich.table import Table
 
+from streamapp.choices import Profile
 from streamapp.errors import DownloadFailed, ExitCode
 from streamapp.log import redact
-from streamapp.settings import Profile, Settings, load_settings
+from streamapp.settings import Settings, load_settings
 from streamapp.zoo.fetch import Fetched, Progress
 from streamapp.zoo.profiles import Slot, candidates, choose, slots
 from streamapp.zoo.registry import FileCondition, Registry

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
+from streamapp.choices import DeviceChoice, Profile
 from streamapp.errors import DeviceLost, OverBudget
 from streamapp.scheduler.costs import CostBook
 from streamapp.scheduler.device_memory import (
@@ -20,7 +21,7 @@ from streamapp.scheduler.device_memory import (
     runtime_version,
 )
 from streamapp.scheduler.plan import Fate, Plan, make_plan, variants_of
-from streamapp.settings import DeviceChoice, Profile, Settings, load_settings
+from streamapp.settings import Settings, load_settings
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.session import Device
 

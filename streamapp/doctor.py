@@ -19,9 +19,10 @@ from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 
 from streamapp.assets import asset
+from streamapp.choices import ScreenRuntime
 from streamapp.errors import StreamappError
 from streamapp.scheduler.device_memory import resolve_device
-from streamapp.settings import ScreenRuntime, Settings
+from streamapp.settings import Settings
 from streamapp.zoo.lineup import Lineup, System
 from streamapp.zoo.registry import Registry
 

@@ -7,13 +7,13 @@ environment variables `STREAMAPP_SECTION__NAME`. Unknown names are errors. docs/
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from streamapp.choices import Backend, DeviceChoice, GalleryBackend, Precision, Profile, ScreenRuntime
 from streamapp.errors import SettingsError
 from streamapp.faces import Mode
 
@@ -108,40 +108,6 @@ class PipelineSettings(_Section):
     )
 
 
-class ScreenRuntime(StrEnum):
-    """What runs the screening net: docs/adr/0002."""
-
-    LITERT = "litert"
-    MEDIAPIPE = "mediapipe"
-
-
-class Profile(StrEnum):
-    """Which variant serves each task: zoo/profiles.py."""
-
-    FULL = "full"
-    """Everything at full size; recognition by an ensemble of three."""
-    LIGHT = "light"
-    """What a laptop without a GPU runs."""
-    AUTO = "auto"
-    """By device and by what is installed."""
-
-
-class Backend(StrEnum):
-    """The library that runs the analysis models: docs/adr/0007."""
-
-    ONNXRUNTIME = "onnxruntime"
-    OPENVINO = "openvino"
-    """On the CPU only, from the extra of that name."""
-
-
-class Precision(StrEnum):
-    """In what OpenVINO computes; ONNX Runtime keeps to the file's own."""
-
-    F32 = "f32"
-    BF16 = "bf16"
-    """Up to twice as fast on processors that have it, and the answers differ: docs/adr/0007."""
-
-
 class ModelSettings(_Section):
     dir: Path = Field(Path("models"), description="Where weights are kept.")
     mirror: str | None = Field(None, description="Folder or http(s) URL with model files by name, asked first.")
@@ -164,15 +130,6 @@ class ModelSettings(_Section):
     graph_cache: Path | None = Field(
         None, description="Folder for optimised graphs: large models then load in less memory. Unset: none are kept."
     )
-
-
-class DeviceChoice(StrEnum):
-    """Where the analysis models run."""
-
-    AUTO = "auto"
-    """On an NVIDIA GPU if there is one and the GPU build of the runtime is installed, else on the processor."""
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 class SchedulerSettings(_Section):
@@ -206,6 +163,48 @@ class RecordingSettings(_Section):
     )
 
 
+class GallerySettings(_Section):
+    backend: GalleryBackend = Field(
+        GalleryBackend.SQLITE, description="Where people are kept; postgres needs streamapp[postgres]."
+    )
+    file: Path = Field(Path("gallery/gallery.db"), description="The SQLite database.")
+    key_file: Path = Field(
+        Path("keys/gallery.key"),
+        description="The key that everything in the gallery is encrypted with; made at first use. "
+        "Keep a copy, apart from copies of the database: each is useless without the other.",
+    )
+    postgres_url: SecretStr | None = Field(None, description="postgresql://USER:PASSWORD@HOST/DATABASE.")
+    pgvector: bool = Field(
+        False,
+        description="Search inside PostgreSQL by its vector extension. Vectors are then NOT encrypted: docs/adr/0010.",
+    )
+    busy_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        5.0, description="How long to wait while another program holds the database; then 503."
+    )
+    false_match_rate: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.01, description="How often a stranger's face may be taken for anybody, whatever the number of people."
+    )
+    min_margin: Annotated[float, Field(ge=0)] = Field(
+        0.5,
+        description="A face is named only if the runner-up is this much less alike (levels, see docs/evaluation.md).",
+    )
+    max_attempts: Annotated[int, Field(ge=2)] = Field(
+        20, description="A face still undecided after so many looks counts as unknown."
+    )
+    identify_spoofs: bool = Field(False, description="Also name faces that look like a photo or a screen.")
+    max_unseen_days: Annotated[float, Field(gt=0)] = Field(
+        365.0, description="A person not seen for so long is erased by the retention job, whatever the consent says."
+    )
+    keep_rejected_faces: bool = Field(
+        True,
+        description='Keep, encrypted, what a face looks like of which was said "this is not X", so that it is not '
+        "taken for X again; else that holds for the track only.",
+    )
+    rejected_faces_days: Annotated[float, Field(gt=0)] = Field(
+        90.0, description="How long such a face is kept, at most; it also goes when X is erased."
+    )
+
+
 class LogSettings(_Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
         None, description="DEBUG, INFO, WARNING or ERROR; unset: INFO for the server, WARNING for other commands."
@@ -227,6 +226,7 @@ class Settings(BaseSettings):
     models: ModelSettings = ModelSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     recording: RecordingSettings = RecordingSettings()
+    gallery: GallerySettings = GallerySettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from streamapp.assets import asset
-from streamapp.settings import Backend, load_settings
+from streamapp.choices import Backend
+from streamapp.settings import load_settings
 from streamapp.zoo.registry import Registry, open_screener
 from streamapp.zoo.session import SessionOptions, open_session
 

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "streamapp"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("frame", "geometry", "faces", "findings", "results", "errors", "assets"),
+    ("frame", "geometry", "faces", "findings", "results", "errors", "assets", "choices"),
     ("settings", "metrics", "log"),
     ("sources", "zoo", "tracking", "gallery", "sinks"),
     ("scheduler",),
@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models",),
     ("runtime",),
     (
-        *("server", "demo", "cli", "cli_run", "cli_models", "cli_plan", "cli_live", "evaluation"),
+        *("server", "demo", "cli", "cli_run", "cli_models", "cli_gallery", "cli_plan", "cli_live", "evaluation"),
         *("cli_evaluate", "cli_evaluate_detection", "cli_evaluate_faces"),
         *("cluster", "doctor", "settings_reference"),
     ),
@@ -26,8 +26,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """Rooms from left to right; a module imports from its own room and from rooms of layers further left."""
 MAY_MEET = (0, 1, 7)
 """Layers whose rooms may also import each other."""
-PURE = ("tracking", "geometry", "faces", "findings", "results")
+PURE = ("choices", "tracking", "geometry", "faces", "findings", "results")
 """No I/O and no clock of their own."""
+PURE_FILES = ("gallery/identity_votes.py", "gallery/identity_rules.py", "gallery/fusion.py", "gallery/search.py")
 IMPURE_MODULES = {"time", "socket", "threading", "asyncio", "os", "pathlib", "random", "logging", "subprocess"}
 MAX_LINES = 300
 
@@ -98,6 +99,11 @@ def test_an_import_from_the_right_is_noticed() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_files_stay_readable(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("name", PURE_FILES)
+def test_decisions_have_no_clock_and_no_io(name: str) -> None:
+    assert not {module.split(".")[0] for module in imported(PACKAGE / name)} & IMPURE_MODULES
 
 
 @pytest.mark.parametrize("name", PURE)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from streamapp import doctor
+from streamapp.choices import ScreenRuntime
 from streamapp.doctor import Check, CheckStatus, diagnose
-from streamapp.settings import ModelSettings, RecordingSettings, ScreenRuntime, ServerSettings, Settings
+from streamapp.settings import ModelSettings, RecordingSettings, ServerSettings, Settings
 from tests.weights import SHORT_RANGE, weights_of
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamapp.choices import Profile
 from streamapp.errors import ModelError, ModelInvalid, ModelMissing, Overloaded
 from streamapp.faces import Detector, Mode
 from streamapp.findings import Gender
@@ -17,7 +18,7 @@ from streamapp.frame import Image
 from streamapp.models import RETRY_AFTER_S, Models
 from streamapp.results import AnalysisKind, DropReason, ImageResult
 from streamapp.scheduler.api import Dropped, Failed, Priority
-from streamapp.settings import ModelSettings, Profile, Settings
+from streamapp.settings import ModelSettings, Settings
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.session import Device
 from tests.fakes import ScriptedScheduler

@@ -9,8 +9,9 @@ import pytest
 from pydantic import BaseModel
 
 from streamapp import settings_reference
+from streamapp.choices import ScreenRuntime
 from streamapp.errors import ExitCode, SettingsError
-from streamapp.settings import ScreenRuntime, Settings, load_settings
+from streamapp.settings import Settings, load_settings
 
 CHECKOUT = Path(__file__).parent.parent
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streamapp.settings import Backend, ScreenRuntime
+from streamapp.choices import Backend, ScreenRuntime
 from tests.silence import SilentRun, reason_not_permitted, run_in_silence
 from tests.weights import SHORT_RANGE, models_folder, weights_of
 

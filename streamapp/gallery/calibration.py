@@ -72,6 +72,33 @@ class Calibration:
             return high + (cosine - last) * slope
         return float(np.interp(cosine, self.cosines, self.levels))
 
+    def levels_of(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `level`, for many numbers at once: one line, bent at each point of the curve."""
+        slopes = self._slopes
+        levels = cosines * np.float32(slopes[0])
+        levels += np.float32(self.levels[0] - slopes[0] * self.cosines[0])
+        beyond = np.empty_like(levels)
+        for cosine, before, after in zip(self.cosines, slopes, slopes[1:], strict=False):
+            np.subtract(cosines, np.float32(cosine), out=beyond)
+            np.maximum(beyond, 0, out=beyond)
+            beyond *= np.float32(after - before)
+            levels += beyond
+        return levels
+
+    @property
+    def steepest(self) -> float:
+        """How much a level changes with a cosine, at most."""
+        return max(self._slopes)
+
+    @property
+    def _slopes(self) -> tuple[float, ...]:
+        """Before the first point, between each two, after the last."""
+        points = list(zip(self.cosines, self.levels, strict=True))
+        (first, low), (last, high) = points[0], points[-1]
+        between = tuple((y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in pairwise(points))
+        ends = (high - low) / (last - first)
+        return (ends, *between, ends)
+
     def to_toml(self) -> str:
         cosines = ", ".join(f"{cosine:.4f}" for cosine in self.cosines)
         levels = ", ".join(f"{level:.4f}" for level in self.levels)
@@ -96,6 +123,11 @@ def _curve(entry: Mapping[str, object]) -> Calibration:
     if not isinstance(cosines, list) or not isinstance(levels, list) or not isinstance(pairs, int):
         raise TypeError("cosines and levels are lists, impostor_pairs is a whole number")
     return Calibration(str(entry["model"]), tuple(map(float, cosines)), tuple(map(float, levels)), pairs)
+
+
+def level_of_rate(rate: float) -> float:
+    """The level that different people reach as rarely as `rate`, above 0 and below 1."""
+    return -_NORMAL.inv_cdf(rate)
 
 
 def false_accept_rate(level: float) -> float:

@@ -16,8 +16,8 @@ from typing import Protocol
 
 import psutil
 
+from streamapp.choices import DeviceChoice
 from streamapp.errors import DeviceLost
-from streamapp.settings import DeviceChoice
 from streamapp.zoo.session import Device, return_freed_memory
 
 

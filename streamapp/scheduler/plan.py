@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from streamapp.choices import Profile
 from streamapp.scheduler.costs import Cost, CostSource
 from streamapp.scheduler.ledger import megabytes
-from streamapp.settings import Profile
 from streamapp.zoo.buckets import BUCKETS
 from streamapp.zoo.manifest import Manifest
 from streamapp.zoo.profiles import choose

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from streamapp.choices import Profile
 from streamapp.errors import ModelMissing
 from streamapp.faces import Detections, Detector, Mode
 from streamapp.findings import DeepfakeScore, Embedding, GenderAge, Liveness
-from streamapp.settings import Profile
 from streamapp.zoo import catalogue
 from streamapp.zoo.base import Crop, FaceModel, Inference, Letterboxed
 from streamapp.zoo.manifest import Manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streamapp.settings import Profile
+from streamapp.choices import Profile
 from streamapp.zoo.manifest import Manifest
 from streamapp.zoo.session import Device
 from streamapp.zoo.spec import Task, Variant

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from streamapp.choices import ScreenRuntime
 from streamapp.errors import ModelInvalid, ModelMissing
-from streamapp.settings import ScreenRuntime, Settings
+from streamapp.settings import Settings
 from streamapp.zoo.base import FaceScreener
 from streamapp.zoo.fetch import Fetched, OnProgress, fetch_first
 from streamapp.zoo.manifest import Manifest, load_manifest

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from streamapp.settings import Backend, Precision
+from streamapp.choices import Backend, Precision
 from streamapp.zoo.base import ModelSession
 from streamapp.zoo.onnx_file import refuse_external_data
 from streamapp.zoo.registry import Registry

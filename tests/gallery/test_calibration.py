@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamapp.errors import UsageError
-from streamapp.gallery.calibration import Calibration, false_accept_rate, parse_calibrations
+from streamapp.gallery.calibration import Calibration, false_accept_rate, level_of_rate, parse_calibrations
 
 
 def impostors(mean: float, deviation: float, count: int = 20_000) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -76,3 +76,20 @@ def test_the_file_gives_back_what_was_written() -> None:
 def test_a_broken_file_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_calibrations(text)
+
+
+def test_many_levels_at_once_are_those_one_by_one() -> None:
+    curve = Calibration.fit("m", impostors(0.05, 0.08, 4000))
+    cosines = np.concatenate([np.linspace(-1, 1, 500), curve.cosines]).astype(np.float32)
+    np.testing.assert_allclose(curve.levels_of(cosines), [curve.level(float(c)) for c in cosines], atol=1e-4)
+
+
+def test_no_two_cosines_have_levels_further_apart_than_the_steepest_part_allows() -> None:
+    curve = Calibration("m", (0.0, 0.1, 0.15), (0.0, 0.5, 1.5), 1000)
+    levels = [curve.level(cosine) for cosine in np.linspace(-1, 1, 2001)]
+    assert max(b - a for a, b in pairwise(levels)) == pytest.approx(curve.steepest * 0.001, rel=1e-6)
+
+
+def test_a_rate_and_its_level_are_two_names_of_one_thing() -> None:
+    for rate in (0.3, 0.01, 1e-7):
+        assert false_accept_rate(level_of_rate(rate)) == pytest.approx(rate, rel=1e-6)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from streamapp.choices import Profile
 from streamapp.faces import Detections, Detector, Floats
 from streamapp.findings import DeepfakeScore, Embedding, GenderAge, Liveness
 from streamapp.pipeline.examiner import Asker
 from streamapp.scheduler.api import Priority
-from streamapp.settings import Profile
 from streamapp.zoo.lineup import Lineup
 from streamapp.zoo.session import Device
 from tests.fakes import Answer

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamapp.choices import DeviceChoice
 from streamapp.errors import DeviceLost
 from streamapp.scheduler import device_memory
 from streamapp.scheduler.device_memory import HostMemory, NvidiaMemory, open_device_memory, resolve_device
-from streamapp.settings import DeviceChoice
 from streamapp.zoo.session import Device
 
 LARGE = 200_000_000

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamapp.choices import Profile
 from streamapp.scheduler.costs import CostBook
 from streamapp.scheduler.device_memory import HostMemory, NvidiaMemory
 from streamapp.scheduler.plan import TASK_WEIGHTS, Fate, Plan, make_plan, variants_of
-from streamapp.settings import Profile
 from streamapp.zoo.manifest import load_manifest
 from streamapp.zoo.session import Device
 from streamapp.zoo.spec import Task

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from streamapp.choices import Profile
 from streamapp.errors import ModelMissing, UsageError
 from streamapp.faces import Mode
-from streamapp.settings import Profile
 from streamapp.zoo.lineup import Absent, Lineup, System, systems_of
 from streamapp.zoo.registry import PULL_COMMAND
 from streamapp.zoo.session import Device

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from streamapp.choices import Backend, Precision
 from streamapp.faces import Floats
-from streamapp.settings import Backend, Precision
 from streamapp.zoo import catalogue
 from streamapp.zoo.base import ModelSession
 from streamapp.zoo.manifest import load_manifest

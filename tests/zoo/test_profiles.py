@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamapp.settings import Profile
+from streamapp.choices import Profile
 from streamapp.zoo.manifest import load_manifest
 from streamapp.zoo.profiles import Choice, candidates, choose, slots
 from streamapp.zoo.session import Device

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from streamapp.assets import asset
+from streamapp.choices import ScreenRuntime
 from streamapp.errors import ModelError, ModelInvalid
 from streamapp.faces import Detections, Detector
 from streamapp.frame import Image
-from streamapp.settings import ScreenRuntime
 from streamapp.zoo.base import FaceScreener
 from streamapp.zoo.blazeface_litert import LiteRtScreener
 from streamapp.zoo.mediapipe_face import MediaPipeScreener

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamapp.choices import Backend
 from streamapp.errors import ModelError, ModelInvalid, ModelMissing, RuntimeMissing
-from streamapp.settings import Backend
 from streamapp.zoo import openvino_session, ort_session
 from streamapp.zoo.manifest import Manifest, load_manifest
 from streamapp.zoo.registry import Registry

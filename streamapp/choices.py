@@ -1,0 +1,55 @@
+"""What can be chosen between, by settings and by the command line."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ScreenRuntime(StrEnum):
+    """What runs the screening net: docs/adr/0002."""
+
+    LITERT = "litert"
+    MEDIAPIPE = "mediapipe"
+
+
+class Profile(StrEnum):
+    """Which variant serves each task: zoo/profiles.py."""
+
+    FULL = "full"
+    """Everything at full size; recognition by an ensemble of three."""
+    LIGHT = "light"
+    """What a laptop without a GPU runs."""
+    AUTO = "auto"
+    """By device and by what is installed."""
+
+
+class Backend(StrEnum):
+    """The library that runs the analysis models: docs/adr/0007."""
+
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+    """On the CPU only, from the extra of that name."""
+
+
+class Precision(StrEnum):
+    """In what OpenVINO computes; ONNX Runtime keeps to the file's own."""
+
+    F32 = "f32"
+    BF16 = "bf16"
+    """Up to twice as fast on processors that have it, and the answers differ: docs/adr/0007."""
+
+
+class DeviceChoice(StrEnum):
+    """Where the analysis models run."""
+
+    AUTO = "auto"
+    """On an NVIDIA GPU if there is one and the GPU build of the runtime is installed, else on the processor."""
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class GalleryBackend(StrEnum):
+    """Where the gallery is kept."""
+
+    SQLITE = "sqlite"
+    POSTGRES = "postgres"

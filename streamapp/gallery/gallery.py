@@ -1,0 +1,143 @@
+"""The gallery as the app uses it: the store, and what searches it. Changes reach the store first, then the index."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Mapping
+from uuid import UUID
+
+from streamapp.choices import GalleryBackend
+from streamapp.errors import UsageError
+from streamapp.findings import Embedding
+from streamapp.gallery.changes import Change, Erasure, Retention, Swept
+from streamapp.gallery.database import Database
+from streamapp.gallery.fusion import Fusion
+from streamapp.gallery.identity_rules import VoteRules
+from streamapp.gallery.index import GalleryIndex
+from streamapp.gallery.people import Enrolment, Person, Rejection, Sample
+from streamapp.gallery.pgvector import VectorTable
+from streamapp.gallery.search import SearchResult, problem_of, ranked
+from streamapp.gallery.sqlite_store import SqliteDatabase
+from streamapp.gallery.store import GalleryStore
+from streamapp.settings import GallerySettings
+
+_DAY_S = 86400.0
+_DATABASE_CANDIDATES = 100
+"""So many people the database finds for each model; they are then ranked as in memory."""
+
+
+def store_of(settings: GallerySettings) -> GalleryStore:
+    """As the settings say, not yet open. Raises UsageError if they do not fit together, or psycopg is not installed."""
+    if settings.backend is GalleryBackend.SQLITE:
+        if settings.pgvector:
+            raise UsageError("gallery.pgvector needs gallery.backend = postgres")
+        return GalleryStore(SqliteDatabase(settings.file, settings.busy_timeout_s), settings.key_file)
+    if settings.postgres_url is None:
+        raise UsageError("gallery.backend = postgres needs gallery.postgres_url")
+    try:
+        module = importlib.import_module("streamapp.gallery.postgres_store")
+    except ImportError as error:
+        raise UsageError(f"PostgreSQL needs psycopg: pip install 'streamapp[postgres]' ({error})") from error
+    database: Database = module.PostgresDatabase(settings.postgres_url.get_secret_value(), settings.busy_timeout_s)
+    return GalleryStore(database, settings.key_file, VectorTable() if settings.pgvector else None)
+
+
+def retention_of(settings: GallerySettings) -> Retention:
+    return Retention(settings.max_unseen_days * _DAY_S, settings.rejected_faces_days * _DAY_S)
+
+
+def vote_rules_of(settings: GallerySettings) -> VoteRules:
+    """Raises UsageError for settings that make no sense together."""
+    return VoteRules(
+        false_match_rate=settings.false_match_rate,
+        min_margin=settings.min_margin,
+        max_attempts=settings.max_attempts,
+        identify_spoofs=settings.identify_spoofs,
+    )
+
+
+class Gallery:
+    """Open before use. Times are Unix time in seconds; errors are the store's."""
+
+    def __init__(self, store: GalleryStore, fusion: Fusion, settings: GallerySettings) -> None:
+        self.store = store
+        self._fusion = fusion
+        self._settings = settings
+        self._index = GalleryIndex(fusion)
+        self._changing = asyncio.Lock()
+        self._names: dict[UUID, str] = {}
+
+    async def open(self, now: float) -> None:
+        """Reads everybody into memory, unless the database searches."""
+        await self.store.open(now)
+        self._names = {person.id: person.name for person in await self.store.people()}
+        if not self._settings.pgvector:
+            snapshot = await self.store.snapshot()
+            self._index = await asyncio.to_thread(GalleryIndex, self._fusion, snapshot.templates, snapshot.version)
+
+    async def close(self) -> None:
+        await self.store.close()
+
+    def name(self, person_id: UUID) -> str | None:
+        """None for somebody who is not, or no longer, in the gallery."""
+        return self._names.get(person_id)
+
+    async def search(self, probe: Mapping[str, Embedding], count: int, now: float) -> SearchResult:
+        """The people most like a face, by its embeddings under the names of the models."""
+        if not self._settings.pgvector:
+            return await asyncio.to_thread(self._index.search, probe, count, now)
+        members = {member.model for member in self._fusion.members}
+        probe = {model: embedding for model, embedding in probe.items() if model in members}
+        problem = problem_of(probe, self._fusion)
+        found = await self.store.nearest(probe if problem is None else {}, max(count, _DATABASE_CANDIDATES), now)
+        matches, vetoed = ranked(probe, found.cosines.items(), found.rejected, self._fusion, count)
+        return SearchResult(matches, found.people, found.version, vetoed, problem)
+
+    async def enroll(self, enrolment: Enrolment, *, actor: str, now: float) -> Person:
+        async with self._changing:
+            return await self._took(await self.store.enroll(enrolment, actor=actor, now=now))
+
+    async def add_samples(self, person_id: UUID, samples: tuple[Sample, ...], *, actor: str, now: float) -> Person:
+        async with self._changing:
+            return await self._took(await self.store.add_samples(person_id, samples, actor=actor, now=now))
+
+    async def reject(self, person_id: UUID, rejection: Rejection, *, actor: str) -> Person:
+        """This face is not that person. Its looks are kept only where the settings allow it."""
+        if not self._settings.keep_rejected_faces:
+            rejection = Rejection(rejection.stream, rejection.track, rejection.rejected_at, None)
+        async with self._changing:
+            return await self._took(await self.store.reject(person_id, rejection, actor=actor))
+
+    async def rename(self, person_id: UUID, name: str, *, actor: str, now: float) -> Person:
+        async with self._changing:
+            person = await self.store.rename(person_id, name, actor=actor, now=now)
+            self._names[person_id] = person.name
+            return person
+
+    async def erase(self, person_id: UUID, *, actor: str, now: float) -> Erasure:
+        async with self._changing:
+            erasure = await self.store.erase(person_id, actor=actor, now=now)
+            await self._dropped(person_id, erasure.version)
+            return erasure
+
+    async def sweep(self, *, actor: str, now: float) -> Swept:
+        """The retention job."""
+        async with self._changing:
+            swept = await self.store.sweep(retention_of(self._settings), actor=actor, now=now)
+            for person_id in swept.erased:
+                await self._dropped(person_id, swept.version)
+            for template in () if self._settings.pgvector else swept.changed:
+                await asyncio.to_thread(self._index.put, template, swept.version)
+            return swept
+
+    async def _took(self, change: Change) -> Person:
+        self._names[change.person.id] = change.person.name
+        if not self._settings.pgvector:
+            await asyncio.to_thread(self._index.put, change.template, change.version)
+        return change.person
+
+    async def _dropped(self, person_id: UUID, version: int) -> None:
+        self._names.pop(person_id, None)
+        if not self._settings.pgvector:
+            await asyncio.to_thread(self._index.remove, person_id, version)
