@@ -1,8 +1,8 @@
 """What the models cost beside the bare runtime, and MTCNN beside two others.
 
 `python -m benchmarks.models [--quick]`. Weights come from ../shared/models, full-size graphs, with noise for weights,
-from ../shared/graphs; what is not there is left out. Contestants take turns, picture by picture, and their medians are
-compared. The peers run in benchmarks/.envs/peers, as benchmarks/mtcnn_peer.py says.
+from ../shared/graphs; what is not there is left out. Contestants take turns, picture by picture; medians are compared,
+of MTCNNs the fastest turns. The peers run in benchmarks/.envs/peers, as benchmarks/mtcnn_peer.py says.
 """
 
 from __future__ import annotations
@@ -207,12 +207,12 @@ def compare_mtcnn(folder: Path, rounds: int) -> tuple[Table, list[Figure]] | Non
             file = folder / f"{Path(relative).stem}.npy"
             np.save(file, rgb)
             taken, faces = take_turns(rgb, file, contestants, peers, rounds)
-            ours = median(taken[OURS])
+            ours = min(taken[OURS])
             for name, times in taken.items():
-                rows.append((picture, name, faces[name], 1e3 * median(times), 1e3 * min(times), median(times) / ours))
+                rows.append((picture, name, faces[name], 1e3 * median(times), 1e3 * min(times), min(times) / ours))
             for name, goal in (("facenet_pytorch", FACENET_PYTORCH_GOAL), ("mtcnn", MTCNN_GOAL)):
                 if name in taken:
-                    ratio = median(taken[name]) / ours
+                    ratio = min(taken[name]) / ours
                     figures.append(
                         Figure(f"MTCNN, {picture}: {name} / ours", ratio, "times", f">= {goal:g}", ratio >= goal)
                     )
@@ -222,7 +222,10 @@ def compare_mtcnn(folder: Path, rounds: int) -> tuple[Table, list[Figure]] | Non
         for peer in peers:
             peer.close()
     columns = ("640x480", "MTCNN of", "faces", "ms", "fastest (ms)", "times ours")
-    notes = ("All on every core but where it says otherwise; facenet_pytorch without the time of its suppression.",)
+    notes = (
+        "All on every core but where it says otherwise; facenet_pytorch without the time of its suppression.",
+        "By the fastest of each: other work on the machine slows those most whose threads wait for each other.",
+    )
     return Table("MTCNN cascade, smallest face 20 pixels", columns, tuple(rows), notes), figures
 
 
@@ -246,6 +249,7 @@ def take_turns(
 
 
 def refinement(picture: str, rgb: Image, mtcnn: Mtcnn, rounds: int) -> Figure:
+    time.sleep(REST_S)
     found = mtcnn.detect(rgb)
     each_ms = [1e3 * timed(lambda: mtcnn.refine(rgb, found.boxes)) / len(found) for _ in range(3 * rounds)]
     value = median(each_ms)

@@ -109,34 +109,34 @@ class View:
         self._left, self._top = (max(0, int(corner) - edge) for corner in squares[:, :2].min(axis=0))
         right, bottom = (int(corner) + edge for corner in squares[:, 2:].max(axis=0))
         part = rgb[self._top : min(bottom, height), self._left : min(right, width)]
-        self._shape = part.shape[:2]
-        self._first = max(0, least - 2)
+        most = min(most, int(math.log2(min(part.shape[:2]))))
+        height, width = (length >> most << most for length in part.shape[:2])  # exact halves take a third of the time
+        self._first = min(max(0, least - 1), most)
         """Halvings of the largest size that is kept."""
-        self._sizes = [_shrunk(part, self._first, cv2.INTER_NEAREST_EXACT) if self._first else part]
+        self._sizes = [_shrunk(part[:height, :width], self._first)]
         for _ in range(self._first, most):
-            self._sizes.append(_shrunk(self._sizes[-1], 1, cv2.INTER_LINEAR))
+            self._sizes.append(_shrunk(self._sizes[-1], 1))
 
     def cut(self, squares: Floats, side: int) -> Image:
         """Windows, uint8 [N, side, side, 3]; black beside the picture."""
         windows = np.empty((len(squares), side, side, 3), np.uint8)
         shrink = (squares[:, 2] - squares[:, 0]).astype(np.float64) / side
         steps = np.clip(np.log2(shrink) - self._first, 0, len(self._sizes) - 1).astype(np.intp)
-        height, width = self._shape
-        scales = np.array([(size.shape[1] / width, size.shape[0] / height) for size in self._sizes])[steps]
+        scales = 0.5 ** (steps + self._first)
         corners = squares[:, :2] - (self._left, self._top)
         transforms = np.zeros((len(squares), 2, 3))
-        transforms[:, 0, 0], transforms[:, 1, 1] = (shrink[:, None] * scales).T
-        transforms[:, :, 2] = (corners + shrink[:, None] / 2) * scales - 0.5
+        transforms[:, 0, 0] = transforms[:, 1, 1] = shrink * scales
+        transforms[:, :, 2] = (corners + shrink[:, None] / 2) * scales[:, None] - 0.5
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         for window, step, transform in zip(windows, steps, transforms, strict=True):
             cv2.warpAffine(self._sizes[step], transform, (side, side), dst=window, flags=flags)
         return windows
 
 
-def _shrunk(picture: Image, halvings: int, interpolation: int) -> Image:
-    """Of at least one pixel each way."""
-    height, width = (-(-length >> halvings) for length in picture.shape[:2])
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=interpolation), np.uint8)
+def _shrunk(picture: Image, halvings: int) -> Image:
+    """Means of the 4 pixels in the middle of each square that becomes one pixel."""
+    size = picture.shape[1] >> halvings, picture.shape[0] >> halvings
+    return np.asarray(cv2.resize(picture, size), np.uint8) if halvings else picture
 
 
 @dataclass(frozen=True, slots=True)

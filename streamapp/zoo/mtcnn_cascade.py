@@ -121,16 +121,14 @@ def squared(boxes: Floats, width: int, height: int) -> Floats:
     """Squares of whole pixels around boxes [N, 4], of their longer side. Those that miss the picture, have
     no area or are not finite are left out."""
     boxes = boxes[np.isfinite(boxes).all(axis=1)]
-    boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
     sides = boxes[:, 2:] - boxes[:, :2]
-    longer = sides.max(axis=1, initial=0.0)
-    centres = boxes[:, :2] + sides / 2
-    corner = np.floor(centres - longer[:, None] / 2)
-    squares = np.concatenate([corner, corner + np.maximum(np.floor(longer), 1)[:, None]], axis=1)
-    touches = (squares[:, 0] < width) & (squares[:, 1] < height) & (squares[:, 2] > 0) & (squares[:, 3] > 0)
-    sane = longer <= 4 * max(width, height)
-    kept: Floats = squares[touches & sane].astype(np.float32)
-    return kept
+    longer = sides.max(axis=1, initial=0.0)[:, None]
+    squares = np.empty((len(boxes), 4), np.float32)
+    squares[:, :2] = np.floor(boxes[:, :2] + (sides - longer) / 2)
+    squares[:, 2:] = squares[:, :2] + np.maximum(np.floor(longer), 1)
+    kept = (sides > 0) & (squares[:, :2] < (width, height)) & (squares[:, 2:] > 0) & (longer <= 4 * max(width, height))
+    found: Floats = squares[kept.all(axis=1)]
+    return found
 
 
 def suppressed(boxes: Floats, scores: Floats, max_overlap: float, *, of_smaller: bool = False) -> NDArray[np.intp]:
