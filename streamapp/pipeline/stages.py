@@ -29,9 +29,9 @@ REGION_FACTOR = 2.0
 """A region is so many times as wide as the box: the face may have moved."""
 REGION_SIDE = 128
 """Where the screener takes pictures of any size."""
-MAX_REGIONS = 3
-"""Regions per frame, taken in turn if there are more: each costs a run of the net, nearly as much as the whole picture.
-Twice as many follow a street of far faces no better."""
+MAX_REGIONS = 6
+"""Regions per frame, taken in turn if there are more: each costs a run of the net, as much as the whole picture. With
+fewer, a group of far faces gets boxes from the whole picture every other frame, which swing."""
 FAR_SHARE = 0.15
 """Of the picture's longer side. Smaller faces are always looked at closely: from the whole picture, if at all, the
 screener draws them up to twice as wide, and differently in every frame."""
