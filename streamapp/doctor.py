@@ -152,13 +152,7 @@ def _weights(settings: Settings) -> list[Check]:
     try:
         registry = Registry.from_settings(settings)
         device = resolve_device(settings.scheduler.device, settings.scheduler.device_id)
-        lineup = Lineup.of(
-            registry,
-            settings.models.profile,
-            device,
-            screener=settings.models.screener,
-            min_score=settings.pipeline.min_score,
-        )
+        lineup = Lineup.from_settings(registry, settings, device)
     except StreamappError as error:
         return [Check(f"weights: {System.MEDIAPIPE}", CheckStatus.MISSING, str(error), "streamapp models list")]
     return [_weights_of(registry, lineup, system) for system in System]

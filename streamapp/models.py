@@ -120,14 +120,7 @@ class Models:
         return catalogue.load(self.registry, self.registry.manifest.named(name), options)
 
     def _resolve(self) -> Lineup:
-        settings = self._settings
-        return Lineup.of(
-            self.registry,
-            settings.models.profile,
-            self.device,
-            screener=settings.models.screener,
-            min_score=settings.pipeline.min_score,
-        )
+        return Lineup.from_settings(self.registry, self._settings, self.device)
 
 
 def _raise_failed_detection(examination: Examination) -> None:

@@ -27,10 +27,10 @@ from streamapp.server.schemas import (
     ServiceHealth,
 )
 from streamapp.zoo.lineup import System, systems_of
+from streamapp.zoo.ort_session import CUDA
 from streamapp.zoo.session import Device
 from streamapp.zoo.spec import Variant
 
-CUDA_PROVIDER = "CUDAExecutionProvider"
 MB = 1e6
 
 
@@ -80,7 +80,7 @@ def _service(runtime: Runtime, system: System, snapshot: ResidencySnapshot, is_s
     if system is System.MEDIAPIPE:
         # Each stream has a screener of its own, outside the budget: under a megabyte, always on the processor.
         providers = [f"cpu ({runtime.settings.models.runtime.value})"]
-    elif models.device is Device.CUDA and any(CUDA_PROVIDER not in model.provider for model in resident):
+    elif models.device is Device.CUDA and any(CUDA not in model.provider for model in resident):
         problems.append("a GPU was asked for, and this runs on the processor; `streamapp doctor` says why")
     loaded = {model.variant for model in resident}
     memory_bytes = sum(model.holding.total_bytes for model in resident)
@@ -114,7 +114,7 @@ def _invalid(runtime: Runtime, variants: Iterable[Variant]) -> Iterable[str]:
 
 def gpu_in_use(snapshot: ResidencySnapshot) -> str | None:
     """The GPU, if a session that is loaded says it runs there."""
-    return snapshot.device if any(CUDA_PROVIDER in model.provider for model in snapshot.resident) else None
+    return snapshot.device if any(CUDA in model.provider for model in snapshot.resident) else None
 
 
 def memory_state(snapshot: ResidencySnapshot) -> MemoryState:

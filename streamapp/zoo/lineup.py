@@ -11,6 +11,7 @@ from streamapp.choices import Profile
 from streamapp.errors import ModelMissing
 from streamapp.faces import Detections, Detector, Mode
 from streamapp.findings import DeepfakeScore, Embedding, GenderAge, Liveness
+from streamapp.settings import Settings
 from streamapp.zoo import catalogue
 from streamapp.zoo.base import Crop, FaceModel, Inference, Letterboxed
 from streamapp.zoo.manifest import Manifest
@@ -130,6 +131,12 @@ class Lineup:
                 Choice(choice.slot, there) if choice.slot.task is Task.SCREEN else choice for choice in choices
             )
         return _resolved(profile, choices, registry.manifest, min_score, screener)
+
+    @classmethod
+    def from_settings(cls, registry: Registry, settings: Settings, device: Device) -> Lineup:
+        """As `of`, for what the settings say."""
+        models, min_score = settings.models, settings.pipeline.min_score
+        return cls.of(registry, models.profile, device, screener=models.screener, min_score=min_score)
 
     def of_system(self, system: System) -> tuple[Variant, ...]:
         return tuple(variant for variant in self.variants.values() if System.of(variant.task) is system)
