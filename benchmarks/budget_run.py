@@ -28,7 +28,8 @@ from streamapp.choices import DeviceChoice, Profile
 from streamapp.faces import Mode
 from streamapp.frame import Image
 from streamapp.runtime import Runtime, tune_process
-from streamapp.settings import ModelSettings, SchedulerSettings, Settings
+from streamapp.sections import ModelSettings, SchedulerSettings
+from streamapp.settings import Settings
 
 SETTLE_S = 0.5
 CLIP_S = 4.0

@@ -12,7 +12,8 @@ from mediapipe.tasks.python.vision import FaceDetector, FaceDetectorOptions, Run
 
 from benchmarks.media import shared_dir
 from streamapp.frame import Image
-from streamapp.settings import ModelSettings, Settings, load_settings
+from streamapp.sections import ModelSettings
+from streamapp.settings import Settings, load_settings
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.spec import Task
 

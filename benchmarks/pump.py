@@ -32,7 +32,8 @@ from streamapp.pipeline.pump import FramePump
 from streamapp.pipeline.stages import ScreeningStage
 from streamapp.results import DropReason
 from streamapp.runtime import tune_process
-from streamapp.settings import ModelSettings, Settings
+from streamapp.sections import ModelSettings
+from streamapp.settings import Settings
 from streamapp.sinks.base import Inbox, Output
 from streamapp.sources.base import FrameNumbering
 from streamapp.zoo.registry import open_screener

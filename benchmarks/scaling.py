@@ -24,7 +24,7 @@ from streamapp.choices import ScreenRuntime
 from streamapp.faces import Floats
 from streamapp.frame import Image, fitted_size
 from streamapp.geometry import pairwise_iou
-from streamapp.settings import ModelSettings
+from streamapp.sections import ModelSettings
 from streamapp.zoo.base import FaceScreener
 from streamapp.zoo.registry import open_screener
 

@@ -8,7 +8,7 @@ import re
 import sys
 from datetime import UTC, datetime
 
-from streamapp.settings import LogSettings
+from streamapp.sections import LogSettings
 
 _USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@]*@")
 _SECRET_QUERY = re.compile(r"(?P<name>(?:token|password|passwd|pwd|secret|key|auth)=)[^&\s]+", re.IGNORECASE)

@@ -1,215 +1,32 @@
-"""Every setting, its default and its meaning. Built once at the start and handed down; nothing reads it globally.
+"""The settings: built once at the start and handed down; nothing reads them globally. sections.py says what there is.
 
 Sources, later wins: defaults here, `streamapp.toml` in the working directory (or the file named by STREAMAPP_CONFIG),
-environment variables `STREAMAPP_SECTION__NAME`. Unknown names are errors. docs/settings.md is generated from this file.
+environment variables `STREAMAPP_SECTION__NAME`. Unknown names are errors. docs/settings.md is generated from these.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from streamapp.choices import Backend, DeviceChoice, GalleryBackend, Precision, Profile, ScreenRuntime
 from streamapp.errors import SettingsError
-from streamapp.faces import Mode
+from streamapp.sections import (
+    GallerySettings,
+    LogSettings,
+    ModelSettings,
+    PipelineSettings,
+    RecordingSettings,
+    SchedulerSettings,
+    ServerSettings,
+    SourceSettings,
+    WebRtcSettings,
+)
 
 CONFIG_VARIABLE = "STREAMAPP_CONFIG"
 DEFAULT_CONFIG = Path("streamapp.toml")
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ServerSettings(_Section):
-    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs `allow_remote`.")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="TCP port; 0 takes a free one.")
-    allow_remote: bool = Field(
-        False,
-        description="Listen on an address other machines reach. There is no login yet: whoever reaches it can use it.",
-    )
-    allowed_hosts: tuple[str, ...] = Field(
-        ("localhost", "127.0.0.1", "[::1]"),
-        description="Host names by which the server may be addressed (DNS rebinding guard).",
-    )
-    allowed_origins: tuple[str, ...] = Field(
-        (), description="Further origins (scheme://host:port) whose pages may use the API; the server's own always may."
-    )
-    media_dirs: tuple[Path, ...] = Field(
-        (), description="Folders whose video files may be opened as `file:NAME` over HTTP."
-    )
-    max_streams: Annotated[int, Field(ge=1)] = Field(16, description="Streams added with POST /streams, at most.")
-    max_body_bytes: Annotated[int, Field(ge=1024)] = Field(10_000_000, description="Largest request body.")
-    max_image_pixels: Annotated[int, Field(ge=1, le=89_000_000)] = Field(
-        40_000_000, description="Pictures with more pixels are refused before they are decoded."
-    )
-    max_image_requests: Annotated[int, Field(ge=1)] = Field(
-        16, description="Pictures being received, decoded or analysed at once; further ones are refused with 503."
-    )
-
-
-class IceServer(_Section):
-    urls: tuple[str, ...] = Field(description="stun: or turn: addresses.")
-    username: str | None = Field(None, description="TURN user name.")
-    credential: SecretStr | None = Field(None, description="TURN password.")
-
-
-class WebRtcSettings(_Section):
-    ice_servers: tuple[IceServer, ...] = Field(
-        (), description="STUN and TURN servers; none by default, so nothing leaves the network."
-    )
-    max_sessions: Annotated[int, Field(ge=1)] = Field(8, description="Publishing browsers (WHIP) at once.")
-    max_viewers: Annotated[int, Field(ge=1)] = Field(32, description="Playing browsers (WHEP) at once.")
-    handshake_timeout_s: Annotated[float, Field(gt=0)] = Field(
-        10.0, description="A session not connected by then is closed."
-    )
-    idle_timeout_s: Annotated[float, Field(gt=0)] = Field(
-        10.0, description="A publisher that sends no media for so long is closed."
-    )
-    max_sdp_bytes: Annotated[int, Field(ge=1024)] = Field(65536, description="Largest SDP offer.")
-    max_media_sections: Annotated[int, Field(ge=1)] = Field(4, description="m-lines in an offer, at most.")
-    max_candidates: Annotated[int, Field(ge=1)] = Field(32, description="ICE candidates of a peer, at most.")
-    video_bitrate: Annotated[int, Field(ge=100_000)] = Field(
-        2_500_000, description="Highest bit rate of video encoded by this server, bit/s; small pictures take less."
-    )
-
-
-class SourceSettings(_Section):
-    open_timeout_s: Annotated[float, Field(gt=0)] = Field(
-        5.0, description="An RTSP source must answer within this time."
-    )
-    read_timeout_s: Annotated[float, Field(gt=0)] = Field(
-        5.0, description="An RTSP source silent for so long is reopened."
-    )
-    verify_tls: bool = Field(
-        False, description="Check the certificate of rtsps:// sources; few cameras have one that passes."
-    )
-    backoff_s: tuple[float, ...] = Field(
-        (1.0, 2.0, 5.0, 10.0, 30.0), description="Waits before reconnecting; the last repeats."
-    )
-    backoff_jitter: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.2, description="Each wait is changed at random by up to this fraction."
-    )
-    max_pixels: Annotated[int, Field(ge=1)] = Field(3840 * 2160, description="Larger pictures are refused.")
-
-
-class PipelineSettings(_Section):
-    mode: Mode = Field(Mode.FAST, description="Default mode of a stream.")
-    min_score: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.5, description="Faces the detector is less sure of are left out."
-    )
-    max_coast_s: Annotated[float, Field(ge=0)] = Field(0.7, description="A track not seen for longer is ended.")
-    confirm_hits: Annotated[int, Field(ge=1)] = Field(
-        2, description="A track is reported once it was seen in so many frames."
-    )
-
-
-class ModelSettings(_Section):
-    dir: Path = Field(Path("models"), description="Where weights are kept.")
-    mirror: str | None = Field(None, description="Folder or http(s) URL with model files by name, asked first.")
-    screener: str | None = Field(
-        None, description="Variant that screens every frame; unset: the first installed one of the manifest."
-    )
-    runtime: ScreenRuntime = Field(
-        ScreenRuntime.LITERT, description="What runs the screening net: LiteRT, or MediaPipe's own face detector."
-    )
-    profile: Profile = Field(
-        Profile.AUTO, description="Which variant serves each task; auto: by device and by what is installed."
-    )
-    backend: Backend = Field(
-        Backend.ONNXRUNTIME,
-        description="What runs the analysis models: ONNX Runtime, or OpenVINO, which needs streamapp[openvino].",
-    )
-    precision: Precision = Field(
-        Precision.F32, description="In what OpenVINO computes; bf16 is faster, and its answers differ a little."
-    )
-    graph_cache: Path | None = Field(
-        None, description="Folder for optimised graphs: large models then load in less memory. Unset: none are kept."
-    )
-
-
-class SchedulerSettings(_Section):
-    device: DeviceChoice = Field(
-        DeviceChoice.AUTO,
-        description="Where the analysis models run; auto: on an NVIDIA GPU if there is one and streamapp[gpu] is used.",
-    )
-    lanes: Annotated[int | None, Field(ge=1, le=64)] = Field(
-        None, description="Models that run at once; unset: one on a GPU, else one per processor core."
-    )
-    device_id: Annotated[int, Field(ge=0)] = Field(0, description="Which GPU, as CUDA numbers them.")
-    budget_mb: Annotated[int | None, Field(ge=1)] = Field(
-        None, description="Memory the models may take, in MB of a million bytes; unset: all that others leave."
-    )
-    reserve_mb: Annotated[int, Field(ge=0)] = Field(
-        128, description="Part of the budget no model is given: room for what nobody announced."
-    )
-    keep_alive_s: Annotated[float, Field(gt=0)] = Field(
-        300.0, description="A model nobody has used for so long is unloaded."
-    )
-    queue_size: Annotated[int, Field(ge=1)] = Field(256, description="Jobs that may wait; then the least urgent goes.")
-
-
-class RecordingSettings(_Section):
-    segment_s: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="A recording cut off at any moment loses at most this much."
-    )
-    crf: Annotated[int, Field(ge=0, le=51)] = Field(23, description="x264 quality; lower is better and larger.")
-    min_free_bytes: Annotated[int, Field(ge=0)] = Field(
-        200_000_000, description="A recording stops when the disk has less."
-    )
-
-
-class GallerySettings(_Section):
-    backend: GalleryBackend = Field(
-        GalleryBackend.SQLITE, description="Where people are kept; postgres needs streamapp[postgres]."
-    )
-    file: Path = Field(Path("gallery/gallery.db"), description="The SQLite database.")
-    key_file: Path = Field(
-        Path("keys/gallery.key"),
-        description="The key that everything in the gallery is encrypted with; made at first use. "
-        "Keep a copy, apart from copies of the database: each is useless without the other.",
-    )
-    postgres_url: SecretStr | None = Field(None, description="postgresql://USER:PASSWORD@HOST/DATABASE.")
-    pgvector: bool = Field(
-        False,
-        description="Search inside PostgreSQL by its vector extension. Vectors are then NOT encrypted: docs/adr/0010.",
-    )
-    busy_timeout_s: Annotated[float, Field(gt=0)] = Field(
-        5.0, description="How long to wait while another program holds the database; then 503."
-    )
-    false_match_rate: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        0.01, description="How often a stranger's face may be taken for anybody, whatever the number of people."
-    )
-    min_margin: Annotated[float, Field(ge=0)] = Field(
-        0.5,
-        description="A face is named only if the runner-up is this much less alike (levels, see docs/evaluation.md).",
-    )
-    max_attempts: Annotated[int, Field(ge=2)] = Field(
-        20, description="A face still undecided after so many looks counts as unknown."
-    )
-    identify_spoofs: bool = Field(False, description="Also name faces that look like a photo or a screen.")
-    max_unseen_days: Annotated[float, Field(gt=0)] = Field(
-        365.0, description="A person not seen for so long is erased by the retention job, whatever the consent says."
-    )
-    keep_rejected_faces: bool = Field(
-        True,
-        description='Keep, encrypted, what a face looks like of which was said "this is not X", so that it is not '
-        "taken for X again; else that holds for the track only.",
-    )
-    rejected_faces_days: Annotated[float, Field(gt=0)] = Field(
-        90.0, description="How long such a face is kept, at most; it also goes when X is erased."
-    )
-
-
-class LogSettings(_Section):
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
-        None, description="DEBUG, INFO, WARNING or ERROR; unset: INFO for the server, WARNING for other commands."
-    )
-    json_lines: bool = Field(False, description="One JSON object per line instead of text.")
 
 
 class Settings(BaseSettings):

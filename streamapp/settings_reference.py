@@ -35,7 +35,7 @@ def reference() -> str:
 def _lines() -> Iterator[str]:
     yield "# Settings"
     yield ""
-    yield "This page is generated from `streamapp/settings.py` by `python -m streamapp.settings_reference`."
+    yield "This page is generated from `streamapp/sections.py` by `python -m streamapp.settings_reference`."
     yield ""
     yield f"Settings come from `{DEFAULT_CONFIG}` in the working directory (or the file that the environment variable"
     yield f"`{CONFIG_VARIABLE}` names) and, stronger, from the environment, where lists and tables are written as JSON."

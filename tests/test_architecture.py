@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "streamapp"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("frame", "geometry", "faces", "findings", "results", "errors", "assets", "choices"),
-    ("settings", "metrics", "log"),
+    ("sections", "settings", "metrics", "log"),
     ("sources", "zoo", "tracking", "gallery", "sinks"),
     ("scheduler",),
     ("pipeline",),

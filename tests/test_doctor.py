@@ -12,7 +12,8 @@ import pytest
 from streamapp import doctor
 from streamapp.choices import ScreenRuntime
 from streamapp.doctor import Check, CheckStatus, diagnose
-from streamapp.settings import ModelSettings, RecordingSettings, ServerSettings, Settings
+from streamapp.sections import ModelSettings, RecordingSettings, ServerSettings
+from streamapp.settings import Settings
 from tests.weights import SHORT_RANGE, weights_of
 
 

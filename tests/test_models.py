@@ -18,7 +18,8 @@ from streamapp.frame import Image
 from streamapp.models import RETRY_AFTER_S, Models
 from streamapp.results import AnalysisKind, DropReason, ImageResult
 from streamapp.scheduler.api import Dropped, Failed, Priority
-from streamapp.settings import ModelSettings, Settings
+from streamapp.sections import ModelSettings
+from streamapp.settings import Settings
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.session import Device
 from tests.fakes import ScriptedScheduler

@@ -18,7 +18,7 @@ from streamapp.faces import Detections, Mode, Track
 from streamapp.frame import Box, Frame, Image, Letterbox, PixelReader
 from streamapp.geometry import pairwise_cover
 from streamapp.pipeline.shots import FaceShot, ShotBook
-from streamapp.settings import PipelineSettings
+from streamapp.sections import PipelineSettings
 from streamapp.tracking.tracker import Tracker
 from streamapp.zoo.base import FaceScreener
 

@@ -17,6 +17,7 @@ from streamapp import __version__
 from streamapp.assets import asset
 from streamapp.errors import UsageError
 from streamapp.runtime import Runtime
+from streamapp.sections import ServerSettings
 from streamapp.server import problems
 from streamapp.server.routes.health import health_router
 from streamapp.server.routes.images import images_router
@@ -25,7 +26,7 @@ from streamapp.server.routes.streams import streams_router
 from streamapp.server.routes.webrtc import webrtc_router
 from streamapp.server.security import BodyLimit, Guard, check_binding
 from streamapp.server.signalling import Signalling
-from streamapp.settings import ServerSettings, Settings
+from streamapp.settings import Settings
 
 _log = logging.getLogger(__name__)
 

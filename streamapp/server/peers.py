@@ -25,8 +25,8 @@ from aiortc.mediastreams import MediaStreamError
 from streamapp.errors import OfferInvalid, OfferUnsupported
 from streamapp.pipeline.fanout import Attachment
 from streamapp.pipeline.session import StreamSession
+from streamapp.sections import WebRtcSettings
 from streamapp.server.sdp import Fragment, Offer, VideoCodec
-from streamapp.settings import WebRtcSettings
 from streamapp.sinks.data_channel import CHANNEL, MAX_MESSAGE_BYTES, IncomingQuota, ResultsChannel
 from streamapp.sources.aiortc_timing import ReceiveTiming, discard_media, unfinished_bytes
 from streamapp.sources.base import SourceState, SourceStatus

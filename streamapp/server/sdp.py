@@ -13,7 +13,7 @@ from aiortc import RTCIceCandidate
 from aiortc.sdp import candidate_from_sdp
 
 from streamapp.errors import OfferInvalid, OfferTooLarge, OfferUnsupported
-from streamapp.settings import WebRtcSettings
+from streamapp.sections import WebRtcSettings
 
 MAX_LINES = 1500
 """A browser's offer of audio, video and data has about 250."""

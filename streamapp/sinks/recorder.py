@@ -20,7 +20,7 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from streamapp.errors import RecordingFailed, UsageError
-from streamapp.settings import RecordingSettings
+from streamapp.sections import RecordingSettings
 from streamapp.sinks.base import Inbox, Output
 from streamapp.sinks.overlay import OverlayPainter
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamapp.assets import asset
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.base import FrameNumbering, Pace
 from streamapp.sources.file import FileSource
 

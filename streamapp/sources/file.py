@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from streamapp.errors import SourceNotFound
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.av_reader import Delivery, Opening, read
 from streamapp.sources.base import FrameNumbering, Outlet, Pace
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.base import FrameNumbering, Pace, Source
 from streamapp.sources.demo import DemoSource
 from streamapp.sources.file import FileSource

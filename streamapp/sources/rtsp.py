@@ -7,7 +7,7 @@ import time
 from contextlib import AsyncExitStack
 
 from streamapp.errors import SourceTimeout
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.av_reader import Delivery, Opening, read
 from streamapp.sources.base import FrameNumbering, Outlet
 from streamapp.sources.rtsp_preflight import preflight

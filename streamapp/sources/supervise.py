@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from streamapp.errors import SourceEnded, SourceError
 from streamapp.log import redact
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.base import FrameNumbering, Outlet, Source, SourceState, SourceStatus
 
 _LOG = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from streamapp.errors import SourceNotFound, SourceRefused
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.av_reader import Delivery, Opening, read
 from streamapp.sources.base import FrameNumbering, Outlet
 

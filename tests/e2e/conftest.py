@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from streamapp.settings import ModelSettings, Settings
+from streamapp.sections import ModelSettings
+from streamapp.settings import Settings
 from streamapp.zoo.base import FaceScreener
 from streamapp.zoo.registry import open_screener
 from tests.browser import open_blank_page, open_browser

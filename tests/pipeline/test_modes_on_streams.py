@@ -19,7 +19,8 @@ from streamapp.geometry import pairwise_iou
 from streamapp.models import Models
 from streamapp.pipeline.session import StreamSession
 from streamapp.results import Analysis, FrameResult
-from streamapp.settings import ModelSettings, Settings
+from streamapp.sections import ModelSettings
+from streamapp.settings import Settings
 from streamapp.sources.base import Pace, SourceState
 from streamapp.sources.file import FileSource
 from streamapp.zoo.registry import open_screener

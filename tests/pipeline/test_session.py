@@ -12,7 +12,8 @@ from streamapp.errors import ModelMissing, SourceNotFound
 from streamapp.faces import Mode
 from streamapp.pipeline.session import StreamSession
 from streamapp.results import DropReason
-from streamapp.settings import Settings, SourceSettings
+from streamapp.sections import SourceSettings
+from streamapp.settings import Settings
 from streamapp.sources.base import EncodedPicture, FrameNumbering, Source, SourceState
 from streamapp.zoo.base import FaceScreener
 from tests.fakes import BrokenSink, CollectingSink, NoModels, ScriptedScreener, ScriptedSource

@@ -11,7 +11,7 @@ from av import VideoFrame
 from streamapp.faces import Detections, Detector, Mode, TrackState
 from streamapp.frame import Frame
 from streamapp.pipeline.stages import MAX_REGIONS, Screened, ScreeningStage
-from streamapp.settings import PipelineSettings
+from streamapp.sections import PipelineSettings
 from tests.fakes import ScriptedScreener, SpotScreener
 from tests.pictures import frame
 

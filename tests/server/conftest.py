@@ -11,9 +11,10 @@ import pytest
 
 from streamapp.pipeline.session import StreamSession
 from streamapp.runtime import Runtime
+from streamapp.sections import ModelSettings, ServerSettings, WebRtcSettings
 from streamapp.server.app import create_app
 from streamapp.server.signalling import Signalling
-from streamapp.settings import ModelSettings, ServerSettings, Settings, WebRtcSettings
+from streamapp.settings import Settings
 from tests.fakes import NumberedSource, ScriptedScreener
 from tests.webrtc_peers import WebPeer, use_loopback
 

@@ -18,8 +18,9 @@ import httpx
 import pytest
 
 from streamapp.errors import SettingsError, UsageError
+from streamapp.sections import ServerSettings, WebRtcSettings
 from streamapp.server.app import serve
-from streamapp.settings import ServerSettings, Settings, WebRtcSettings
+from streamapp.settings import Settings
 from tests.fakes import NumberedSource, ScriptedScreener
 from tests.waiting import until
 from tests.webrtc_peers import NumberedTrack, WebPeer, use_loopback

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamapp.errors import OfferInvalid
+from streamapp.sections import WebRtcSettings
 from streamapp.server.peers import Peer, PeerEnd, PeerKind
 from streamapp.server.sdp import Limits, read_offer
-from streamapp.settings import WebRtcSettings
 from streamapp.sinks.data_channel import MAX_BYTES_PER_S, MAX_MESSAGE_BYTES
 from tests.server.conftest import Bench, StartBench
 from tests.server.test_sdp import DATA, SESSION, VIDEO

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamapp.errors import OfferInvalid, OfferTooLarge, OfferUnsupported
+from streamapp.sections import WebRtcSettings
 from streamapp.server.sdp import (
     MAX_FRAGMENT_BYTES,
     MAX_LINES,
@@ -21,7 +22,6 @@ from streamapp.server.sdp import (
     read_fragment,
     read_offer,
 )
-from streamapp.settings import WebRtcSettings
 
 LIMITS = Limits(WebRtcSettings(), from_this_machine=False)
 LOCAL = Limits(WebRtcSettings(), from_this_machine=True)

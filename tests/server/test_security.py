@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from streamapp.errors import SettingsError
+from streamapp.sections import ServerSettings
 from streamapp.server.security import check_binding
-from streamapp.settings import ServerSettings
 from tests.server.conftest import StartBench
 from tests.server.routes.test_webrtc import problem
 

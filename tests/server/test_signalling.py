@@ -9,8 +9,8 @@ import pytest
 from aiortc.mediastreams import AudioStreamTrack
 
 from streamapp.results import FrameResult
+from streamapp.sections import WebRtcSettings
 from streamapp.server.peers import PeerKind
-from streamapp.settings import WebRtcSettings
 from tests.server.conftest import FACE, StartBench
 from tests.waiting import until
 from tests.webrtc_peers import NumberedTrack, WebPeer, read_number

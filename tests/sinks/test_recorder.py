@@ -14,7 +14,7 @@ import pytest
 
 from streamapp.errors import RecordingFailed, UsageError
 from streamapp.pipeline.mailbox import Mailbox
-from streamapp.settings import RecordingSettings
+from streamapp.sections import RecordingSettings
 from streamapp.sinks.base import Output
 from streamapp.sinks.recorder import Recorder
 from tests.pictures import output, track, video_frame
@@ -91,7 +91,7 @@ ENDLESS = """
 import asyncio, sys
 from pathlib import Path
 from streamapp.pipeline.mailbox import Mailbox
-from streamapp.settings import RecordingSettings
+from streamapp.sections import RecordingSettings
 from streamapp.sinks.recorder import Recorder
 from tests.pictures import output, track, video_frame
 

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from streamapp.assets import asset
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.base import FrameNumbering, Pace
 from streamapp.sources.demo import DemoSource
 from tests.fakes import CollectingOutlet

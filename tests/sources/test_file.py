@@ -14,7 +14,7 @@ import pytest
 
 from streamapp.errors import SourceCodecUnsupported, SourceNotFound, SourceTooLarge
 from streamapp.results import DropReason
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.base import FrameNumbering, Pace
 from streamapp.sources.file import FileSource
 from tests.coded_video import index_of, write_video

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamapp.errors import SourceUrlInvalid
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.base import FrameNumbering
 from streamapp.sources.demo import DemoSource
 from streamapp.sources.file import FileSource

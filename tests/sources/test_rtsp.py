@@ -22,7 +22,7 @@ from streamapp.errors import (
     SourceTooLarge,
 )
 from streamapp.results import DropReason
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.base import FrameNumbering
 from streamapp.sources.coded import nal_units
 from streamapp.sources.rtsp import OPTIONS, RtspSource

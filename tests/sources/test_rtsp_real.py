@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from streamapp.errors import SourceAuthFailed, SourceNotFound, SourceRefused
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.base import FrameNumbering, SourceState, SourceStatus
 from streamapp.sources.open import open_source
 from streamapp.sources.supervise import supervise

@@ -18,7 +18,7 @@ from streamapp.errors import (
     SourceTimeout,
     SourceUrlInvalid,
 )
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.base import FrameNumbering, SourceState, SourceStatus
 from streamapp.sources.supervise import supervise
 from tests.fakes import CollectingOutlet, ScriptedSource

@@ -15,7 +15,7 @@ import av
 import pytest
 
 from streamapp.errors import SourceEnded, SourceError, SourceNotFound, SourceTimeout
-from streamapp.settings import SourceSettings
+from streamapp.sections import SourceSettings
 from streamapp.sources.av_reader import Delivery, Opening, read
 from streamapp.sources.base import FrameNumbering
 from streamapp.sources.webcam import WebcamSource

@@ -10,7 +10,8 @@ import pytest
 
 from streamapp.choices import ScreenRuntime
 from streamapp.errors import DownloadFailed, ModelInvalid, ModelMissing, UsageError
-from streamapp.settings import ModelSettings, Settings
+from streamapp.sections import ModelSettings
+from streamapp.settings import Settings
 from streamapp.zoo.fetch import Fetched
 from streamapp.zoo.manifest import Manifest
 from streamapp.zoo.registry import FileCondition, Inspection, Registry, open_screener

@@ -19,9 +19,9 @@ from streamapp.errors import Overloaded
 from streamapp.faces import Mode
 from streamapp.frame import Image
 from streamapp.results import ImageResult
+from streamapp.sections import ServerSettings
 from streamapp.server.openapi import FIELD, FORM, responses
 from streamapp.server.pictures import decode
-from streamapp.settings import ServerSettings
 
 FORM_TYPE = "multipart/form-data"
 MAX_OTHER_FIELDS = 8

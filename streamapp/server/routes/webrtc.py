@@ -11,9 +11,9 @@ from starlette.requests import ClientDisconnect
 
 from streamapp.errors import OfferTooLarge, OfferUnsupported
 from streamapp.faces import Mode
+from streamapp.sections import IceServer, WebRtcSettings
 from streamapp.server.sdp import MAX_FRAGMENT_BYTES, Limits, read_fragment, read_offer
 from streamapp.server.signalling import Answer, Signalling
-from streamapp.settings import IceServer, WebRtcSettings
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"

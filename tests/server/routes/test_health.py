@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamapp.settings import ModelSettings
+from streamapp.sections import ModelSettings
 from tests.fakes import ScriptedSource
 from tests.server.conftest import Bench, StartBench
 from tests.waiting import until

@@ -22,10 +22,10 @@ from streamapp.errors import ModelMissing, Overloaded
 from streamapp.faces import Mode
 from streamapp.frame import Image
 from streamapp.results import ImageResult
+from streamapp.sections import ModelSettings, ServerSettings
 from streamapp.server import problems
 from streamapp.server.pictures import decode
 from streamapp.server.routes import images
-from streamapp.settings import ModelSettings, ServerSettings
 from tests.fakes import ScriptedExaminer
 from tests.server.conftest import ORIGIN, Bench, StartBench
 from tests.server.picture_bytes import png_of, saved

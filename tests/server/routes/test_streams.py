@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from streamapp.results import FrameResult
+from streamapp.sections import ServerSettings
 from streamapp.server import streaming
-from streamapp.settings import ServerSettings
 from tests.fakes import NumberedSource, ScriptedSource
 from tests.server.conftest import FACE, Bench, StartBench
 from tests.server.routes.test_webrtc import problem

@@ -10,8 +10,8 @@ import pytest
 from aiortc import RTCSessionDescription
 from pydantic import SecretStr
 
+from streamapp.sections import IceServer, WebRtcSettings
 from streamapp.server.routes.webrtc import FRAGMENT, SDP, ice_links
-from streamapp.settings import IceServer, WebRtcSettings
 from tests.server.conftest import Bench, StartBench
 from tests.server.test_sdp import DATA, VIDEO, replaced, text
 from tests.waiting import until
