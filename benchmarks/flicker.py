@@ -20,6 +20,7 @@ from streamapp.faces import Mode
 from streamapp.pipeline.aggregate import FaceHistory, Findings, Moment
 from streamapp.pipeline.board import ResultBoard
 from streamapp.pipeline.escalation import Escalator
+from streamapp.pipeline.identities import Look
 from streamapp.results import Analyses, FrameResult
 from streamapp.runtime import Runtime
 from streamapp.settings import Settings
@@ -44,11 +45,13 @@ class RecordingBoard(ResultBoard):
         self.alone: list[tuple[int, float, dict[str, str]]] = []
         """Track, seconds of the stream, labels."""
 
-    def add(self, track_id: int, findings: Findings, skipped: Mapping[str, str], at: Moment) -> None:
+    def add(
+        self, track_id: int, findings: Findings, skipped: Mapping[str, str], at: Moment, look: Look | None = None
+    ) -> None:
         history = FaceHistory()
         history.add(findings, at)
         self.alone.append((track_id, at.pts_s, labels_of(history.analyses(at.pts_s))))
-        super().add(track_id, findings, skipped, at)
+        super().add(track_id, findings, skipped, at, look)
 
 
 def labels_of(analyses: Analyses) -> dict[str, str]:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from uuid import UUID
 
+from streamapp.assets import asset
 from streamapp.errors import ModelMissing, Overloaded
 from streamapp.faces import Mode
+from streamapp.findings import Embedding
 from streamapp.frame import Image
+from streamapp.gallery.gallery import vote_rules_of
+from streamapp.gallery.search import SearchResult
+from streamapp.identification import Identification
 from streamapp.pipeline.examiner import Asker, Examination, Examiner
-from streamapp.pipeline.report import image_result
+from streamapp.pipeline.identities import Identities, Identity, Look
+from streamapp.pipeline.report import image_result, liveness_of
 from streamapp.results import DropReason, ImageResult
 from streamapp.scheduler.api import Dropped, Failed, Priority
 from streamapp.scheduler.costs import CostBook
@@ -30,6 +37,8 @@ from streamapp.zoo.session import Device, SessionOptions
 PICTURE_DEADLINE_S = 30.0
 """A client that sent a picture waits no longer."""
 RETRY_AFTER_S = 2
+CALIBRATIONS = "models/calibration.toml"
+"""How alike different people look to each recogniser."""
 
 
 class Models:
@@ -40,6 +49,8 @@ class Models:
         self.registry = registry
         self._settings = settings
         self.lineup = self._resolve()
+        self.vote_rules = vote_rules_of(settings.gallery)
+        self.identification = Identification(None, None)
 
     @classmethod
     @asynccontextmanager
@@ -51,6 +62,7 @@ class Models:
         async with (
             models._residency() as models.residency,
             LocalScheduler.start(models.residency, lanes=lanes, capacity=chosen.queue_size) as models.scheduler,
+            Identification.start(settings.gallery, models.lineup, asset(CALIBRATIONS)) as models.identification,
         ):
             yield models
 
@@ -78,6 +90,18 @@ class Models:
     def examiner(self) -> Examiner:
         return Examiner(self.scheduler, self.lineup)
 
+    def name_of(self, person_id: UUID) -> str | None:
+        """The name of somebody in the gallery; None for those who are not, or no longer, there."""
+        return self.identification.name_of(person_id)
+
+    async def search(self, probe: Mapping[str, Embedding]) -> SearchResult | None:
+        """The people most like a face; None if the gallery cannot be used."""
+        return await self.identification.search(probe)
+
+    def note_seen(self, person_id: UUID) -> None:
+        """Somebody was identified just now."""
+        self.identification.note_seen(person_id)
+
     async def require(self, mode: Mode) -> None:
         """Raises ModelMissing, naming what is missing, unless the mode can be run. Looks again if something was
         missing before: it may have been pulled since."""
@@ -104,7 +128,19 @@ class Models:
         examination = await examiner.examine(rgb, mode, asker)
         _raise_failed_detection(examination)
         examination.timing_ms["total"] = (time.monotonic() - start_s) * 1e3
-        return image_result(examination, (rgb.shape[1], rgb.shape[0]), mode, examiner.lineup.variants)
+        identities = await self.identities(examination)
+        return image_result(examination, (rgb.shape[1], rgb.shape[0]), mode, examiner.lineup.variants, identities)
+
+    async def identities(self, examination: Examination) -> list[Identity | None]:
+        """Who the faces of a picture are, by the one look there is at each; None where nobody was compared."""
+        board = Identities(self.vote_rules.for_one_look, self.name_of)
+        for index, findings in enumerate(examination.findings):
+            found = findings.identification
+            result = await self.search(found.embeddings) if found is not None else None
+            if result is not None:
+                board.add(index, Look(frame=0, at_s=0.0, quality=1.0, result=result))
+        board.decide({index: liveness_of(findings) for index, findings in enumerate(examination.findings)})
+        return [board.of(index) for index in range(len(examination.findings))]
 
     def load(self, name: str, buckets: Sequence[int]) -> ModelSession:
         """Loads a variant and warms it up. Blocks. Raises what `catalogue.load` does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
@@ -36,6 +37,35 @@ class AnalysisKind(StrEnum):
     LIVENESS = "liveness"
     GENDER_AGE = "gender_age"
     DEEPFAKE = "deepfake"
+
+
+class IdentityState(StrEnum):
+    IDENTIFIED = "identified"
+    UNKNOWN = "unknown"
+    """Looked at often enough, and nobody is alike enough."""
+    UNDECIDED = "undecided"
+    """Not yet, or not safely: the reason says why."""
+
+
+class IdentityReason(StrEnum):
+    """Why a decision about an identity is as it is."""
+
+    ALIKE = "alike"
+    HELD = "held"
+    """Below the threshold for a new name, but not so far that the one it has is taken away."""
+    NOBODY_ALIKE = "nobody_alike"
+    NOBODY_ENROLLED = "nobody_enrolled"
+    ATTEMPTS_USED_UP = "attempts_used_up"
+    TOO_FEW_VOTES = "too_few_votes"
+    NOT_ALIKE_ENOUGH = "not_alike_enough"
+    TOO_CLOSE = "too_close"
+    """The runner-up is nearly as much alike."""
+    CONTESTED = "contested"
+    """Another face in the picture is more like the same person."""
+    SPOOF = "spoof"
+    LIVENESS_OPEN = "liveness_open"
+    NO_GALLERY = "no_gallery"
+    """The gallery cannot be used, so nobody was compared."""
 
 
 class LivenessState(StrEnum):
@@ -71,10 +101,16 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class IdentityAnalysis(Analysis):
-    name: str
-    """Or UNKNOWN."""
+    """`confidence`, where somebody was identified: how rarely the face of a stranger gets that far."""
+
+    state: IdentityState
+    because: IdentityReason
+    name: str | None
+    """Of the person; UNKNOWN where that is the decision; null while it is undecided."""
+    person_id: UUID | None
+    """Only where identified."""
     similarity: float | None
-    """On the calibrated scale of gallery/calibration.py; null where the gallery is empty."""
+    """To the person most alike, on the calibrated scale of gallery/calibration.py; null if nobody was compared."""
     margin: float | None
     """Above the runner-up."""
     scores: Mapping[str, float]
@@ -131,10 +167,37 @@ class TrackResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A track that is analysed, and why."""
+
+    track: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Keyframe:
-    """Why this frame was chosen for escalation."""
+    """What was asked of the models at this frame, and why."""
 
     reasons: tuple[str, ...]
+    sweep: str | None = None
+    """Why the whole picture was searched for faces; null if it was not."""
+    targets: tuple[Target, ...] = ()
+    """The tracks that were analysed, the most urgent first."""
+
+
+class Step(StrEnum):
+    """A part of a keyframe's work, whose answers come in together."""
+
+    ANALYSIS = "analysis"
+    SWEEP = "sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Which keyframe's answers were taken in."""
+
+    frame: int
+    step: Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +205,9 @@ class FrameResult:
     """Everything known about one frame of one stream at the time the frame left the pump.
 
     frame: the frame's index in its stream. pts_s: seconds since the stream's first picture. captured_at: Unix time in
-    seconds. timing_ms: measured durations of this frame's stages. dropped: counts since the stream began, by reason.
+    seconds. answers: those that came in since the frame before. timing_ms: measured durations of this frame's stages.
+    dropped: counts since the stream began, by reason. What was decided depends on the pictures of the frames there
+    are results of, their keyframes and answers, the models and the gallery, and on nothing else.
     """
 
     stream: str
@@ -156,6 +221,7 @@ class FrameResult:
     keyframe: Keyframe | None
     timing_ms: Mapping[str, float]
     dropped: Mapping[DropReason, int]
+    answers: tuple[Answered, ...] = ()
 
     def to_json(self) -> str:
         """One line of JSON, no line break."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
+from uuid import UUID
 
 import cv2
 
@@ -67,6 +68,7 @@ class Runtime:
         """Runs the app for the length of the block; closes every stream at its end. Raises ManifestInvalid."""
         async with Models.start(settings) as models, asyncio.TaskGroup() as group:
             runtime = cls(settings, group, models, make_screener)
+            models.identification.watch_erasures(runtime.forget)
             try:
                 yield runtime
             finally:
@@ -91,6 +93,12 @@ class Runtime:
         """Frames escalated since the start, by reason, streams that are gone included."""
         escalators = [session.escalator for session in self._streams.values() if session.escalator]
         return sum((escalator.keyframes for escalator in escalators), self._closed_keyframes)
+
+    def forget(self, person_id: UUID) -> None:
+        """Somebody was erased from the gallery: no stream names them any more."""
+        for session in self._streams.values():
+            if session.escalator is not None:
+                session.escalator.board.forget(person_id)
 
     def open_stream(
         self,

@@ -11,13 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import cv2
 import numpy as np
 
 from streamapp.errors import ModelMissing, OverBudget
 from streamapp.faces import Detections, Detector, Floats, Mode
+from streamapp.findings import Embedding
 from streamapp.frame import Frame, Image
+from streamapp.gallery.identity_rules import VoteRules
+from streamapp.gallery.search import SearchResult
 from streamapp.pipeline.examiner import Examiner
 from streamapp.results import DropReason, ImageResult
 from streamapp.scheduler.api import Done, Dropped, Failed, Item, Job, ModelRun, Outcome, Value
@@ -238,6 +242,8 @@ class EchoSession:
 class NoModels:
     """What a stream sees of the models where none but the screener is installed."""
 
+    vote_rules = VoteRules()
+
     @property
     def examiner(self) -> Examiner:
         raise AssertionError("nothing may be examined in this mode")
@@ -245,6 +251,43 @@ class NoModels:
     async def require(self, mode: Mode) -> None:
         if mode is not Mode.FAST:
             raise ModelMissing(f"mode {mode} needs a model that is not installed")
+
+    def name_of(self, person_id: UUID) -> str | None:
+        return None
+
+    async def search(self, probe: Mapping[str, Embedding]) -> SearchResult | None:
+        return None
+
+    def note_seen(self, person_id: UUID) -> None:
+        raise AssertionError("nobody can be identified in this mode")
+
+
+class ScriptedModels(NoModels):
+    """Models with an examiner, and a gallery that gives the same answer to every face; None for no gallery."""
+
+    def __init__(self, examiner: Examiner, answer: SearchResult | None = None) -> None:
+        self._examiner = examiner
+        self.answer = answer
+        self.names: dict[UUID, str] = {}
+        self.probes: list[set[str]] = []
+        self.seen: list[UUID] = []
+
+    @property
+    def examiner(self) -> Examiner:
+        return self._examiner
+
+    async def require(self, mode: Mode) -> None:
+        pass
+
+    def name_of(self, person_id: UUID) -> str | None:
+        return self.names.get(person_id)
+
+    async def search(self, probe: Mapping[str, Embedding]) -> SearchResult | None:
+        self.probes.append(set(probe))
+        return self.answer
+
+    def note_seen(self, person_id: UUID) -> None:
+        self.seen.append(person_id)
 
 
 class ScriptedExaminer:

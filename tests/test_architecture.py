@@ -15,6 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sources", "zoo", "tracking", "gallery", "sinks"),
     ("scheduler",),
     ("pipeline",),
+    ("identification",),
     ("models",),
     ("runtime",),
     (
@@ -24,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
 )
 """Rooms from left to right; a module imports from its own room and from rooms of layers further left."""
-MAY_MEET = (0, 1, 7)
+MAY_MEET = (0, 1, 8)
 """Layers whose rooms may also import each other."""
 PURE = ("choices", "tracking", "geometry", "faces", "findings", "results")
 """No I/O and no clock of their own."""

@@ -29,6 +29,8 @@ NAME = "Ada [bold]Lovelace\x1b[31m"
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    for name in ("FILE", "KEY_FILE"):  # the defaults are in this folder
+        monkeypatch.delenv(f"STREAMAPP_GALLERY__{name}")
     monkeypatch.setenv("STREAMAPP_GALLERY__BUSY_TIMEOUT_S", "0.2")
     return tmp_path
 

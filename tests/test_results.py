@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from uuid import UUID
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -20,17 +22,44 @@ from streamapp.results import (
     FrameResult,
     GenderAgeAnalysis,
     IdentityAnalysis,
+    IdentityReason,
+    IdentityState,
     ImageResult,
     Keyframe,
     LivenessAnalysis,
     LivenessState,
     ModelUse,
     Skipped,
+    Target,
     TrackResult,
 )
 
-IDENTITY = IdentityAnalysis("a + b", 7, "new_track", 0.5, 3, None, UNKNOWN, None, None, {"a": 0.25, "b": -0.1}, ("c",))
-NAMED = IdentityAnalysis("a", 7, "new_track", 0.5, 3, 0.9, "Ada", 0.8, 0.3, {"a": 0.7}, ())
+IDENTITY = IdentityAnalysis(
+    "a + b",
+    7,
+    "new_track",
+    0.5,
+    3,
+    None,
+    state=IdentityState.UNKNOWN,
+    because=IdentityReason.NOBODY_ALIKE,
+    name=UNKNOWN,
+    person_id=None,
+    similarity=None,
+    margin=None,
+    scores={"a": 0.25, "b": -0.1},
+    missing=("c",),
+)
+NAMED = replace(
+    IDENTITY,
+    confidence=0.9,
+    state=IdentityState.IDENTIFIED,
+    because=IdentityReason.ALIKE,
+    name="Ada",
+    person_id=UUID(int=7),
+    similarity=0.8,
+    margin=0.3,
+)
 LIVENESS = LivenessAnalysis("net", 7, "undecided", 0.0, 1, 0.9, LivenessState.SPOOF, 0.1, {"print": 0.8, "replay": 0.1})
 GENDER_AGE = GenderAgeAnalysis("net", 7, "interval", 0.25, 2, 0.75, Gender.FEMALE, 41.5)
 DEEPFAKE = DeepfakeAnalysis("net", 7, "interval", 1.0, 4, 0.6, 0.4, DeepfakeBand.MIDDLE)
@@ -71,8 +100,12 @@ def test_a_frame_s_result_comes_back_from_its_line_as_it_was(analyses: Analyses)
 
 
 def test_the_json_says_it_in_the_words_of_the_contract() -> None:
-    told = json.loads(result(EVERYTHING, Keyframe(("new_track",))).to_json())
-    assert told["keyframe"] == {"reasons": ["new_track"]}
+    told = json.loads(result(EVERYTHING, Keyframe(("new_track",), None, (Target(3, "new_track"),))).to_json())
+    assert told["keyframe"] == {
+        "reasons": ["new_track"],
+        "sweep": None,
+        "targets": [{"track": 3, "reason": "new_track"}],
+    }
     assert told["dropped"] == {"no_memory": 2}
     first, second = told["tracks"]
     assert (first["box"], first["detector"], first["state"]) == ([1.5, 2.0, 3.0, 4.5], "mtcnn", "coasting")

@@ -12,7 +12,7 @@ export function labelOf(track) {
 /** The analyses of a face in one line, or "" if there are none yet. A deepfake score is a band, never a verdict. */
 export function captionOf({ identity, liveness, gender_age: genderAge, deepfake } = {}) {
   const parts = [];
-  if (identity) parts.push(identity.name);
+  if (identity) parts.push(identity.name ?? "who?");
   if (liveness) parts.push(LIVENESS[liveness.state]);
   if (genderAge) parts.push(`${GENDERS[genderAge.gender]} ~${Math.round(genderAge.age_years)}`);
   if (deepfake) parts.push(`fake ${deepfake.band}`);

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from streamapp.choices import GalleryBackend
-from streamapp.errors import UsageError
+from streamapp.errors import NotFound, UsageError
 from streamapp.findings import Embedding
-from streamapp.gallery.changes import Change, Erasure, Retention, Swept
+from streamapp.gallery.changes import Change, Erasure, Export, Retention, Swept
 from streamapp.gallery.database import Database
 from streamapp.gallery.fusion import Fusion
 from streamapp.gallery.identity_rules import VoteRules
 from streamapp.gallery.index import GalleryIndex
-from streamapp.gallery.people import Enrolment, Person, Rejection, Sample
+from streamapp.gallery.people import Enrolment, Person, PersonRecord, Rejection, Sample
 from streamapp.gallery.pgvector import VectorTable
 from streamapp.gallery.search import SearchResult, problem_of, ranked
 from streamapp.gallery.sqlite_store import SqliteDatabase
@@ -58,7 +58,9 @@ def vote_rules_of(settings: GallerySettings) -> VoteRules:
 
 
 class Gallery:
-    """Open before use. Times are Unix time in seconds; errors are the store's."""
+    """Open before use. Times are Unix time in seconds; errors are the store's.
+
+    A gallery that was never used is not made by opening it but by the first enrolment."""
 
     def __init__(self, store: GalleryStore, fusion: Fusion, settings: GallerySettings) -> None:
         self.store = store
@@ -67,10 +69,17 @@ class Gallery:
         self._index = GalleryIndex(fusion)
         self._changing = asyncio.Lock()
         self._names: dict[UUID, str] = {}
+        self._is_open = False
+        self._erasure_watchers: list[Callable[[UUID], None]] = []
 
     async def open(self, now: float) -> None:
         """Reads everybody into memory, unless the database searches."""
+        if self._settings.backend is GalleryBackend.POSTGRES or self._settings.file.exists():
+            await self._open(now)
+
+    async def _open(self, now: float) -> None:
         await self.store.open(now)
+        self._is_open = True
         self._names = {person.id: person.name for person in await self.store.people()}
         if not self._settings.pgvector:
             snapshot = await self.store.snapshot()
@@ -82,6 +91,26 @@ class Gallery:
     def name(self, person_id: UUID) -> str | None:
         """None for somebody who is not, or no longer, in the gallery."""
         return self._names.get(person_id)
+
+    def watch_erasures(self, watcher: Callable[[UUID], None]) -> None:
+        """Calls `watcher` for everybody who is erased, so that nothing of them stays anywhere."""
+        self._erasure_watchers.append(watcher)
+
+    async def people(self) -> tuple[Person, ...]:
+        return await self.store.people() if self._is_open else ()
+
+    async def record(self, person_id: UUID) -> PersonRecord:
+        """Raises NotFound."""
+        return await self._opened(person_id).record(person_id)
+
+    async def export(self, person_id: UUID, *, actor: str, now: float) -> Export:
+        """Everything about one person; that it was asked for is logged. Raises NotFound."""
+        return await self._opened(person_id).export(person_id, actor=actor, now=now)
+
+    async def saw(self, seen_at: Mapping[UUID, float]) -> None:
+        """When people were last seen, for the retention job."""
+        if self._is_open:
+            await self.store.saw(seen_at)
 
     async def search(self, probe: Mapping[str, Embedding], count: int, now: float) -> SearchResult:
         """The people most like a face, by its embeddings under the names of the models."""
@@ -96,40 +125,49 @@ class Gallery:
 
     async def enroll(self, enrolment: Enrolment, *, actor: str, now: float) -> Person:
         async with self._changing:
+            if not self._is_open:
+                await self._open(now)
             return await self._took(await self.store.enroll(enrolment, actor=actor, now=now))
 
     async def add_samples(self, person_id: UUID, samples: tuple[Sample, ...], *, actor: str, now: float) -> Person:
         async with self._changing:
-            return await self._took(await self.store.add_samples(person_id, samples, actor=actor, now=now))
+            return await self._took(await self._opened(person_id).add_samples(person_id, samples, actor=actor, now=now))
 
     async def reject(self, person_id: UUID, rejection: Rejection, *, actor: str) -> Person:
         """This face is not that person. Its looks are kept only where the settings allow it."""
         if not self._settings.keep_rejected_faces:
             rejection = Rejection(rejection.stream, rejection.track, rejection.rejected_at, None)
         async with self._changing:
-            return await self._took(await self.store.reject(person_id, rejection, actor=actor))
+            return await self._took(await self._opened(person_id).reject(person_id, rejection, actor=actor))
 
     async def rename(self, person_id: UUID, name: str, *, actor: str, now: float) -> Person:
         async with self._changing:
-            person = await self.store.rename(person_id, name, actor=actor, now=now)
+            person = await self._opened(person_id).rename(person_id, name, actor=actor, now=now)
             self._names[person_id] = person.name
             return person
 
     async def erase(self, person_id: UUID, *, actor: str, now: float) -> Erasure:
         async with self._changing:
-            erasure = await self.store.erase(person_id, actor=actor, now=now)
+            erasure = await self._opened(person_id).erase(person_id, actor=actor, now=now)
             await self._dropped(person_id, erasure.version)
             return erasure
 
     async def sweep(self, *, actor: str, now: float) -> Swept:
         """The retention job."""
         async with self._changing:
+            if not self._is_open:
+                return Swept(0, (), (), ())
             swept = await self.store.sweep(retention_of(self._settings), actor=actor, now=now)
             for person_id in swept.erased:
                 await self._dropped(person_id, swept.version)
             for template in () if self._settings.pgvector else swept.changed:
                 await asyncio.to_thread(self._index.put, template, swept.version)
             return swept
+
+    def _opened(self, person_id: UUID) -> GalleryStore:
+        if not self._is_open:
+            raise NotFound(f"nobody in the gallery has the id {person_id}")
+        return self.store
 
     async def _took(self, change: Change) -> Person:
         self._names[change.person.id] = change.person.name
@@ -139,5 +177,7 @@ class Gallery:
 
     async def _dropped(self, person_id: UUID, version: int) -> None:
         self._names.pop(person_id, None)
+        for watcher in self._erasure_watchers:
+            watcher(person_id)
         if not self._settings.pgvector:
             await asyncio.to_thread(self._index.remove, person_id, version)

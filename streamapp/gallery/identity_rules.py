@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
 from streamapp.errors import UsageError
 from streamapp.gallery.calibration import level_of_rate
-
-
-class IdentityState(StrEnum):
-    IDENTIFIED = "identified"
-    UNKNOWN = "unknown"
-    """Looked at often enough, and nobody is alike enough."""
-    UNDECIDED = "undecided"
-    """Not yet, or not safely: `reason` says why."""
-
-
-class IdentityReason(StrEnum):
-    """Why a decision is as it is."""
-
-    ALIKE = "alike"
-    HELD = "held"
-    """Below the threshold for a new name, but not so far that the one it has is taken away."""
-    NOBODY_ALIKE = "nobody_alike"
-    ATTEMPTS_USED_UP = "attempts_used_up"
-    TOO_FEW_VOTES = "too_few_votes"
-    NOT_ALIKE_ENOUGH = "not_alike_enough"
-    TOO_CLOSE = "too_close"
-    """The runner-up is nearly as much alike."""
-    CONTESTED = "contested"
-    """Another face in the picture is more like the same person."""
-    SPOOF = "spoof"
-    LIVENESS_OPEN = "liveness_open"
+from streamapp.results import IdentityReason, IdentityState
 
 
 class Skip(StrEnum):
@@ -63,8 +38,6 @@ class VoteRules:
     memory: int = 10
     """The newest votes count, so many."""
     max_attempts: int = 20
-    recheck_s: float = 5.0
-    """A face that has been decided on is looked at again this much later."""
     identify_spoofs: bool = False
 
     def __post_init__(self) -> None:
@@ -77,6 +50,11 @@ class VoteRules:
             raise UsageError(
                 "rules of identity: a false match rate between 0 and 0.5, a quality above 0, room for the votes"
             )
+
+    @property
+    def for_one_look(self) -> VoteRules:
+        """For a picture, of which there is no second one."""
+        return replace(self, min_votes=1, min_weight=0.0)
 
     def thresholds(self, people: int) -> Thresholds:
         """For a gallery of so many people: the rate of one comparison is the whole rate's share (Bonferroni)."""

@@ -1,4 +1,4 @@
-"""Who a tracked face is, decided over many looks at it. Pure: no clock, no I/O; `at_s` and `now_s` are stream time.
+"""Who a tracked face is, decided over many looks at it. Pure: no clock, no I/O; `at_s` is stream time.
 
 Every look is a vote, weighted by its quality. A name needs a mean level above the threshold and a margin above the
 runner-up; once given it stays until it falls clearly below (hysteresis). In one picture a person is one face at most.
@@ -13,8 +13,6 @@ from uuid import UUID
 
 from streamapp.gallery.identity_rules import (
     IdentityDecision,
-    IdentityReason,
-    IdentityState,
     ModelMean,
     Skip,
     SkippedVote,
@@ -24,7 +22,7 @@ from streamapp.gallery.identity_rules import (
     VoteRules,
 )
 from streamapp.gallery.search import Match, SearchResult
-from streamapp.results import LivenessState
+from streamapp.results import IdentityReason, IdentityState, LivenessState
 
 _SKIPPED_KEPT = 10
 _VETO_LEVEL = 0.0
@@ -42,18 +40,21 @@ class IdentityVotes:
         self._rejected: set[UUID] = set()
         self._liveness: LivenessState | None = None
         self._attempts = 0
-        self._last_s = float("-inf")
+        self._people: int | None = None
+        """In the gallery, at the last look."""
         self._state = IdentityState.UNDECIDED
         self._holds: UUID | None = None
 
     def add(self, frame: int, at_s: float, quality: float, result: SearchResult) -> None:
         """One look: what a search for the face found, and how good the picture was, 0 to 1."""
         self._attempts += 1
-        self._last_s = max(self._last_s, at_s)
+        self._people = result.people
         if result.problem is not None or not quality >= self._rules.min_quality:
             reason = Skip.LOW_QUALITY if result.problem is None else Skip(result.problem)
             self._skipped.append(SkippedVote(frame, at_s, quality, reason))
             return
+        if any(vote.frame == frame for vote, _ in self._ballots):
+            return  # the same picture again says nothing new
         levels = {match.person_id: match.score.level for match in result.matches}
         self._ballots.append((Vote(frame, at_s, quality, result.people, levels, result.vetoed), result.matches))
 
@@ -84,13 +85,12 @@ class IdentityVotes:
         self._ballots.clear()
         self._ballots.extend(kept)
 
-    def wants_look(self, now_s: float) -> bool:
-        """Whether another look at this face is worth its cost."""
+    @property
+    def wants_look(self) -> bool:
+        """Whether another look at this face may decide who it is."""
         if self._liveness is LivenessState.SPOOF and not self._rules.identify_spoofs:
             return False
-        if self._state is IdentityState.UNDECIDED and self._attempts < self._rules.max_attempts:
-            return True
-        return now_s - self._last_s >= self._rules.recheck_s
+        return self._state is IdentityState.UNDECIDED and self._attempts < self._rules.max_attempts
 
     def _drop(self, person_id: UUID) -> None:
         if self._holds == person_id:
@@ -158,6 +158,8 @@ class IdentityVotes:
 
     def _judged_by_votes(self, standings: tuple[Standing, ...], limits: Thresholds, margin: float | None) -> _Judgement:
         rules = self._rules
+        if self._people == 0:
+            return IdentityState.UNKNOWN, IdentityReason.NOBODY_ENROLLED
         weight = sum(vote.quality for vote, _ in self._ballots)
         used_up = self._attempts >= rules.max_attempts
         if len(self._ballots) < rules.min_votes or weight < rules.min_weight:

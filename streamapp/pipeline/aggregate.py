@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streamapp.findings import DeepfakeScore, Embedding, Gender, GenderAge, Liveness
+from streamapp.gallery.calibration import false_accept_rate
+from streamapp.pipeline.identities import Identity
 from streamapp.results import (
     UNKNOWN,
     Analyses,
@@ -18,6 +20,8 @@ from streamapp.results import (
     DeepfakeBand,
     GenderAgeAnalysis,
     IdentityAnalysis,
+    IdentityReason,
+    IdentityState,
     LivenessAnalysis,
     LivenessState,
 )
@@ -59,6 +63,8 @@ class Moment:
     frame: int
     pts_s: float
     reason: str
+    quality: float = 1.0
+    """0 to 1, of the crop."""
 
 
 @dataclass(slots=True)
@@ -119,13 +125,16 @@ class FaceHistory:
         undecided = self._live.samples > 0 and self._liveness is LivenessState.UNDECIDED
         return undecided or max(self._live.samples, self._male.samples, self._fake.samples, self._seen.samples) == 1
 
-    def analyses(self, now_s: float) -> Analyses:
-        """As of `now_s`, in seconds of the stream."""
+    @property
+    def liveness(self) -> LivenessState | None:
+        """None where nothing was said of it yet."""
+        return self._liveness if self._live.samples else None
+
+    def analyses(self, now_s: float, identity: Identity | None = None) -> Analyses:
+        """As of `now_s`, in seconds of the stream. identity: who it is, where there is a gallery."""
         known = Analyses()
         if self._seen.samples:
-            known["identity"] = IdentityAnalysis(
-                *_freshness(self._seen, now_s), None, UNKNOWN, None, None, {}, self._missing
-            )
+            known["identity"] = _identity(_freshness(self._seen, now_s), identity, self._missing)
         if self._live.samples:
             score = self._live.value
             attacks = {name: round(mean.value, DECIMALS) for name, mean in self._attacks.items() if mean.samples}
@@ -171,6 +180,35 @@ class FaceHistory:
                 self._liveness = LivenessState.SPOOF
             case _:
                 self._liveness = LivenessState.UNDECIDED
+
+
+def _identity(
+    freshness: tuple[str, int, str, float, int], identity: Identity | None, missing: tuple[str, ...]
+) -> IdentityAnalysis:
+    if identity is None:
+        undecided, reason = IdentityState.UNDECIDED, IdentityReason.NO_GALLERY
+        return IdentityAnalysis(*freshness, None, undecided, reason, None, None, None, None, {}, missing)
+    decision, confidence = identity.decision, None
+    best = decision.standings[0] if decision.standings else None
+    if decision.state is IdentityState.IDENTIFIED and decision.level is not None:
+        people = max((vote.people for vote in decision.votes), default=1)
+        confidence = round(max(0.0, 1 - people * false_accept_rate(decision.level)), DECIMALS)
+    return IdentityAnalysis(
+        *freshness,
+        confidence,
+        state=decision.state,
+        because=decision.reason,
+        name=UNKNOWN if decision.state is IdentityState.UNKNOWN else identity.name,
+        person_id=decision.person_id,
+        similarity=_rounded(decision.level),
+        margin=_rounded(decision.margin),
+        scores={model: round(mean.cosine, DECIMALS) for model, mean in sorted(best.models.items())} if best else {},
+        missing=missing,
+    )
+
+
+def _rounded(level: float | None) -> float | None:
+    return None if level is None or not math.isfinite(level) else round(level, DECIMALS)
 
 
 def _band(before: DeepfakeBand, fake: _Mean) -> DeepfakeBand:

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import numpy as np
 
 from streamapp.faces import Floats, Point, Track
+from streamapp.findings import Embedding
 from streamapp.frame import Box
+from streamapp.gallery.identity_rules import VoteRules
 from streamapp.pipeline.aggregate import FaceHistory, Findings, Moment
-from streamapp.results import Analyses
+from streamapp.pipeline.answers import Answer
+from streamapp.pipeline.identities import Identities, Identity, Look
+from streamapp.results import Analyses, LivenessState
 
 LANDMARKS_FOR_S = 2.0
 """Landmarks are shown for so long after their keyframe, moved and scaled with the box: until the next
 sweep has brought new ones."""
 FORGET_AFTER_S = 60.0
 """A track that is gone is remembered for so long: what was asked about it may still be under way."""
+
+
+MAX_APPEARANCES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """A track's face in one crop, as the recognisers saw it."""
+
+    frame: int
+    quality: float
+    """0 to 1, of the crop."""
+    embeddings: Mapping[str, Embedding]
 
 
 @dataclass(slots=True)
@@ -27,21 +46,73 @@ class _Known:
     points_s: float = float("-inf")
     last_s: float = float("-inf")
     skipped: dict[str, str] = field(default_factory=dict)
+    appearances: deque[Appearance] = field(default_factory=lambda: deque(maxlen=MAX_APPEARANCES))
 
 
 class ResultBoard:
-    """Of one stream; `now_s` and `at_s` are seconds of the stream. Used on one thread."""
+    """Of one stream; `now_s` and `at_s` are seconds of the stream. rules, name_of: as in Identities. Used on one
+    thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: VoteRules | None = None, name_of: Callable[[UUID], str | None] = lambda _: None) -> None:
         self._known: dict[int, _Known] = {}
+        self._identities = Identities(rules or VoteRules(), name_of)
         self._disputed: set[int] = set()
         self._unanswered: set[int] = set()
 
-    def add(self, track_id: int, findings: Findings, skipped: Mapping[str, str], at: Moment) -> None:
-        """What the models said of a track at that moment, and what they did not, with the code of why."""
+    def add(
+        self, track_id: int, findings: Findings, skipped: Mapping[str, str], at: Moment, look: Look | None = None
+    ) -> None:
+        """What the models said of a track at that moment, what the gallery said to it, and what they did not say, with
+        the code of why."""
         known = self._of(track_id, at.pts_s)
         known.history.add(findings, at)
         known.skipped = dict(skipped)
+        if look is not None:
+            self._identities.add(track_id, look)
+        taken = findings.identification
+        if taken is not None and all(before.frame != at.frame for before in known.appearances):
+            known.appearances.append(Appearance(at.frame, at.quality, taken.embeddings))
+
+    def appearances(self, track_id: int) -> tuple[Appearance, ...]:
+        """The newest looks of a track's face, oldest first."""
+        known = self._known.get(track_id)
+        return () if known is None else tuple(known.appearances)
+
+    def liveness(self, track_id: int) -> LivenessState | None:
+        """Whether a track is a living person's face, as known by now; None where nothing was said of it."""
+        known = self._known.get(track_id)
+        return None if known is None else known.history.liveness
+
+    def take_in(self, answer: Answer) -> None:
+        """Everything that came of a step of a keyframe."""
+        for refined in answer.refined:
+            self.refine(refined.track_id, refined.box, refined.landmarks, at_s=refined.at_s)
+        for found in answer.found:
+            self.add(found.track_id, found.findings, found.skipped, found.at, found.look)
+        if answer.answers is not None:
+            self.note_answers(*answer.answers)
+        if answer.dispute is not None:
+            self.dispute(*answer.dispute)
+
+    def decide(self, tracks: Sequence[Track], *, liveness_expected: bool) -> None:
+        """Decides who the faces of a frame are. liveness_expected: whether a model tells the faces of living people, so
+        that nobody is named before it did."""
+        default = LivenessState.UNDECIDED if liveness_expected else None
+        self._identities.decide(
+            {track.id: known.history.liveness or default for track in tracks if (known := self._known.get(track.id))}
+        )
+
+    def identity(self, track_id: int) -> Identity | None:
+        """Who a track is, with everything that decision rests on; None if it was never compared with anybody."""
+        return self._identities.of(track_id)
+
+    def reject(self, track_id: int, person_id: UUID) -> None:
+        """This track is not that person."""
+        self._identities.reject(track_id, person_id)
+
+    def forget(self, person_id: UUID) -> None:
+        """Somebody was erased from the gallery."""
+        self._identities.forget(person_id)
 
     def refine(self, track_id: int, box: Box, landmarks: Floats, *, at_s: float) -> None:
         """The landmarks of a track, float32 [5, 2] in the same pixels as its box."""
@@ -71,9 +142,14 @@ class ResultBoard:
         undecided = {track_id for track_id, known in self._known.items() if known.history.is_open}
         return frozenset(undecided | self._unanswered)
 
+    @property
+    def unidentified(self) -> Set[int]:
+        """Tracks of which another look may tell who they are."""
+        return self._identities.unsettled
+
     def analyses(self, track_id: int, now_s: float) -> Analyses:
         known = self._known.get(track_id)
-        return Analyses() if known is None else known.history.analyses(now_s)
+        return Analyses() if known is None else known.history.analyses(now_s, self._identities.of(track_id))
 
     def skipped(self, track_id: int) -> Mapping[str, str]:
         """What the last time brought no answer for a track, and the code of why."""
@@ -96,6 +172,7 @@ class ResultBoard:
         gone = [track_id for track_id, known in self._known.items() if now_s - known.last_s > FORGET_AFTER_S]
         for track_id in gone:
             del self._known[track_id]
+            self._identities.drop(track_id)
         self._disputed &= alive
         self._unanswered &= alive
 

@@ -1,7 +1,7 @@
 """The slow path of one stream: at most one keyframe at a time is examined while frames go on.
 
-It analyses the best recent shots of tracks and sweeps whole pictures through the scheduler, and leaves what it found on
-the board and as sightings, which the frame path picks up when it comes by.
+It analyses the best recent shots of tracks and sweeps whole pictures through the scheduler. Answers wait until the
+frame path comes by and takes them in between two frames, so that which of them a frame shows is part of its result.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +17,16 @@ import numpy as np
 from streamapp.faces import Detections, Detector, Mode, Track, TrackState
 from streamapp.frame import Frame, PixelReader
 from streamapp.geometry import pairwise_iou
-from streamapp.pipeline.aggregate import Moment
+from streamapp.pipeline.aggregate import Identification, Moment
+from streamapp.pipeline.answers import Answer, Found, Refined
 from streamapp.pipeline.board import ResultBoard
-from streamapp.pipeline.examiner import Asker, Examination, Examiner
+from streamapp.pipeline.examiner import Asker, Examination, Models
+from streamapp.pipeline.identities import Look
 from streamapp.pipeline.keyframes import KeyframePolicy, KeyframeRequest
 from streamapp.pipeline.merging import MIN_OVERLAP, SeenFace
 from streamapp.pipeline.shots import FaceShot
 from streamapp.pipeline.stages import Screened
-from streamapp.results import AnalysisKind, DropReason, Keyframe, Skipped
+from streamapp.results import AnalysisKind, Answered, DropReason, Keyframe, Skipped, Step, Target
 from streamapp.scheduler.api import Dropped
 from streamapp.zoo.lineup import System
 
@@ -58,17 +60,17 @@ class Escalator:
         self,
         stream: str,
         mode: Mode,
-        get_examiner: Callable[[], Examiner],
+        models: Models,
         dropped: Counter[DropReason],
         *,
         lossless: bool,
     ) -> None:
-        self.board = ResultBoard()
+        self.board = ResultBoard(models.vote_rules, models.name_of)
         self.keyframes: Counter[str] = Counter()
         """Keyframes so far, by reason."""
         self._stream = stream
         self._mode = mode
-        self._get_examiner = get_examiner
+        self._models = models
         self._dropped = dropped
         self._lossless = lossless
         self._policy = KeyframePolicy(mode)
@@ -76,15 +78,43 @@ class Escalator:
         self._chosen: _Chosen | None = None
         self._work, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
-        self._sightings: tuple[Detections, ...] = ()
+        self._waiting: list[Answer] = []
+        self._answered: list[Answered] = []
+        self._sightings: list[Detections] = []
+
+    def begin_frame(self) -> tuple[Detections, ...]:
+        """Takes in the answers that came since the last frame. Gives the faces that sweeps saw and no track covered,
+        each once."""
+        self._answered = []
+        self._take_in()
+        taken, self._sightings = tuple(self._sightings), []
+        return taken
 
     async def consider(self, frame: Frame, screened: Screened) -> Keyframe | None:
         """Looks at a frame that was screened; if it is chosen, it is examined from now on. Where nothing may be lost,
-        returns when that is done."""
+        returns when that is done, and its answers are taken in with this frame."""
+        self._decide(screened.tracks)
         keyframe = self._choose(frame, screened)
         if keyframe is not None and self._lossless:
             await self._idle.wait()
+            self._take_in()
+            self._decide(screened.tracks)
         return keyframe
+
+    @property
+    def answered(self) -> tuple[Answered, ...]:
+        """The answers that were taken in since `begin_frame`."""
+        return tuple(self._answered)
+
+    def _decide(self, tracks: tuple[Track, ...]) -> None:
+        self.board.decide(tracks, liveness_expected=self._models.examiner.lineup.antispoofer is not None)
+
+    def _take_in(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for answer in waiting:
+            self.board.take_in(answer)
+            self._sightings.extend(answer.sightings)
+            self._answered.append(answer.answered)
 
     def _choose(self, frame: Frame, screened: Screened) -> Keyframe | None:
         now_s, tracks = frame.pts_s, screened.tracks
@@ -94,6 +124,7 @@ class Escalator:
             now_s,
             is_idle=self._idle.is_set(),
             undecided=self.board.undecided,
+            unidentified=self.board.unidentified,
             disputed=self.board.disputed,
             scene_changed=screened.scene_changed,
             qualities={track_id: shot.worth(now_s) for track_id, shot in screened.shots.items()},
@@ -105,16 +136,12 @@ class Escalator:
         self._work.set()
         reasons = tuple(reason.value for reason in request.reasons)
         self.keyframes.update(reasons)
-        return Keyframe(reasons)
+        targets = tuple(Target(track_id, reason.value) for track_id, reason in request.targets)
+        return Keyframe(reasons, None if request.sweep is None else request.sweep.value, targets)
 
     def ask(self) -> None:
         """Makes the next frame a keyframe."""
         self._policy.ask()
-
-    def take_sightings(self) -> tuple[Detections, ...]:
-        """Faces that the last sweep saw and no track covered; each is given once."""
-        taken, self._sightings = self._sightings, ()
-        return taken
 
     async def run(self) -> None:
         """Examines what `consider` chooses, until cancelled."""
@@ -146,19 +173,29 @@ class Escalator:
         reasons = dict(chosen.request.targets)
         shots = [chosen.shots[track_id] for track_id in reasons]
         pictures = [shot.pixels for shot in shots]
-        examiner, examination = self._get_examiner(), Examination()
+        examiner, examination = self._models.examiner, Examination()
         examination.faces = [_as_face(shot) for shot in shots]
         await examiner.refine(pictures, asker, examination)
         await examiner.analyse(pictures, asker, examination)
+        found, refined = [], []
         for index, (shot, face, findings) in enumerate(
             zip(shots, examination.faces, examination.findings, strict=True)
         ):
             if face.landmarks is not None:
-                self.board.refine(shot.track_id, shot.box, face.landmarks, at_s=shot.pts_s)
-            at = Moment(shot.frame, shot.pts_s, reasons[shot.track_id])
-            self.board.add(shot.track_id, findings, _codes(examination.skipped, index), at)
+                refined.append(Refined(shot.track_id, shot.box, face.landmarks, shot.pts_s))
+            at = Moment(shot.frame, shot.pts_s, reasons[shot.track_id], shot.quality)
+            look = await self._look(shot, findings.identification)
+            found.append(Found(shot.track_id, findings, _codes(examination.skipped, index), at, look))
         dropped = self._count_drops(examination)
-        self.board.note_answers(*(set(), set(reasons)) if dropped else (set(reasons), set()))
+        answers = (set[int](), set(reasons)) if dropped else (set(reasons), set[int]())
+        answered = Answered(chosen.frame.index, Step.ANALYSIS)
+        self._waiting.append(Answer(answered, tuple(refined), tuple(found), answers))
+
+    async def _look(self, shot: FaceShot, identification: Identification | None) -> Look | None:
+        if identification is None:
+            return None
+        result = await self._models.search(identification.embeddings)
+        return None if result is None else Look(shot.frame, shot.pts_s, shot.quality, result)
 
     async def _sweep(self, chosen: _Chosen, asker: Asker) -> None:
         """Looks for faces in the whole picture, and for the points of those that are known."""
@@ -166,27 +203,26 @@ class Escalator:
         examination = Examination()
         rgb = await asyncio.to_thread(self._reader.rgb, frame)
         screened = _as_detections(tracks)
-        await self._get_examiner().find_faces(rgb, self._mode, asker, examination, screened)
-        owners = _owners(examination.faces, tracks)
-        for face, track in zip(examination.faces, owners, strict=True):
-            if track is not None and face.landmarks is not None:
-                self.board.refine(track.id, track.box, face.landmarks, at_s=frame.pts_s)
-        self._note_sweep(examination, owners, tracks)
+        await self._models.examiner.find_faces(rgb, self._mode, asker, examination, screened)
+        pairs = list(zip(examination.faces, _owners(examination.faces, tracks), strict=True))
+        refined = tuple(
+            Refined(track.id, track.box, face.landmarks, frame.pts_s)
+            for face, track in pairs
+            if track is not None and face.landmarks is not None
+        )
+        swept = {Detector.YOLO, Detector.MTCNN}
+        sightings = tuple(_alone(face) for face, track in pairs if track is None and swept & set(face.seen_by))
+        seen = {track.id for face, track in pairs if track is not None and swept & set(face.seen_by)}
+        confirmed = {track.id for track in tracks if track.state is TrackState.CONFIRMED}
+        dispute = None if examination.failures else (seen, confirmed - seen)
+        answered = Answered(frame.index, Step.SWEEP)
+        self._waiting.append(Answer(answered, refined, sightings=sightings, dispute=dispute))
         self._count_drops(examination)
 
     def _count_drops(self, examination: Examination) -> int:
         dropped = [failure.reason for failure in examination.failures if isinstance(failure, Dropped)]
         self._dropped.update(dropped)
         return len(dropped)
-
-    def _note_sweep(self, examination: Examination, owners: list[Track | None], tracks: tuple[Track, ...]) -> None:
-        pairs = list(zip(examination.faces, owners, strict=True))
-        swept = {Detector.YOLO, Detector.MTCNN}
-        self._sightings = tuple(_alone(face) for face, track in pairs if track is None and swept & set(face.seen_by))
-        seen = {track.id for face, track in pairs if track is not None and swept & set(face.seen_by)}
-        if not examination.failures:
-            confirmed = {track.id for track in tracks if track.state is TrackState.CONFIRMED}
-            self.board.dispute(seen, confirmed - seen)
 
 
 def _as_face(shot: FaceShot) -> SeenFace:

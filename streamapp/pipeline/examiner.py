@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
+from uuid import UUID
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from streamapp.errors import ModelInputInvalid
 from streamapp.faces import Detections, Detector, Mode
 from streamapp.findings import Embedding
 from streamapp.frame import Image
+from streamapp.gallery.identity_rules import VoteRules
+from streamapp.gallery.search import SearchResult
 from streamapp.pipeline.aggregate import Findings, Identification
 from streamapp.pipeline.merging import SeenFace, confirmed, merged
 from streamapp.results import Skipped
@@ -72,6 +75,18 @@ class Models(Protocol):
 
     async def require(self, mode: Mode) -> None:
         """Raises ModelMissing unless the mode can be run."""
+
+    @property
+    def vote_rules(self) -> VoteRules: ...
+
+    def name_of(self, person_id: UUID) -> str | None:
+        """The name of somebody in the gallery; None for those who are not, or no longer, there."""
+
+    async def search(self, probe: Mapping[str, Embedding]) -> SearchResult | None:
+        """The people most like a face; None if the gallery cannot be used."""
+
+    def note_seen(self, person_id: UUID) -> None:
+        """Somebody was identified just now."""
 
 
 class Examiner:

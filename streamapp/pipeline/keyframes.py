@@ -45,6 +45,8 @@ class Reason(StrEnum):
     LOW_SCORE = "low_score"
     BETTER_VIEW = "better_view"
     UNDECIDED = "undecided"
+    UNCERTAIN_IDENTITY = "uncertain_identity"
+    """Who it is, another look may tell."""
     SCENE_CHANGE = "scene_change"
     INTERVAL = "interval"
     ASKED = "asked_for"
@@ -119,19 +121,23 @@ class KeyframePolicy:
         *,
         is_idle: bool,
         undecided: Set[int] = frozenset(),
+        unidentified: Set[int] = frozenset(),
         disputed: Set[int] = frozenset(),
         scene_changed: bool = False,
         qualities: Mapping[int, float] = MappingProxyType({}),
     ) -> KeyframeRequest | None:
         """What to do with this frame, if anything. is_idle: whether the last keyframe is done with. undecided: tracks
-        about which the answers so far leave something open; disputed: those a sweep did not see. qualities: of the best
-        shot of each track that has one, 0 to 1; only those can be analysed."""
+        about which the answers so far leave something open; unidentified: those another look may name; disputed: those
+        a sweep did not see. qualities: of the best shot of each track that has one, 0 to 1; only those can be analysed.
+        """
         self._observe(tracks, now_s)
         self._scene_changed = self._scene_changed or scene_changed
         if self.mode is Mode.FAST or not is_idle:
             return None
         sweep = self._sweep_reason(now_s)
-        targets = self._targets(tracks, now_s, undecided, disputed, qualities) if self.mode is Mode.FULL else ()
+        doubts = dict.fromkeys(unidentified, Reason.UNCERTAIN_IDENTITY)
+        doubts |= dict.fromkeys(undecided, Reason.UNDECIDED) | dict.fromkeys(disputed, Reason.DISAGREEMENT)
+        targets = self._targets(tracks, now_s, doubts, qualities) if self.mode is Mode.FULL else ()
         urgent = self._asked or any(priority_of(reason) is Priority.NEW_FACE for _, reason in targets)
         if (sweep is None and not targets) or (now_s < self._resting_until_s and not urgent):
             return None
@@ -167,22 +173,19 @@ class KeyframePolicy:
         self,
         tracks: tuple[Track, ...],
         now_s: float,
-        undecided: Set[int],
-        disputed: Set[int],
+        doubts: Mapping[int, Reason],
         qualities: Mapping[int, float],
     ) -> tuple[tuple[int, Reason], ...]:
         wanted = []
         for track in tracks:
             if track.state is TrackState.CONFIRMED and track.id in qualities:
-                reason = self._reason(track, now_s, track.id in undecided, track.id in disputed, qualities[track.id])
+                reason = self._reason(track, now_s, doubts.get(track.id), qualities[track.id])
                 if reason is not None:
                     wanted.append((track, reason))
         wanted.sort(key=lambda pair: (priority_of(pair[1]), -qualities[pair[0].id]))
         return tuple((track.id, reason) for track, reason in wanted[:MAX_TARGETS])
 
-    def _reason(
-        self, track: Track, now_s: float, is_undecided: bool, is_disputed: bool, quality: float
-    ) -> Reason | None:
+    def _reason(self, track: Track, now_s: float, doubt: Reason | None, quality: float) -> Reason | None:
         looks = self._looks[track.id]
         if self._asked:
             return Reason.ASKED
@@ -195,12 +198,12 @@ class KeyframePolicy:
         if looks.was_lost:
             return Reason.LOST_AND_FOUND
         if looks.attempts < MAX_ATTEMPTS:
-            if is_disputed:
-                return Reason.DISAGREEMENT
+            if doubt is Reason.DISAGREEMENT:
+                return doubt
             if track.score < LOW_SCORE:
                 return Reason.LOW_SCORE
             if quality >= QUALITY_GAIN * looks.quality:
                 return Reason.BETTER_VIEW
-            if is_undecided:
-                return Reason.UNDECIDED
+            if doubt is not None:
+                return doubt
         return Reason.INTERVAL if since_s >= REFRESH_S else None

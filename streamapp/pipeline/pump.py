@@ -52,7 +52,7 @@ class FramePump:
             await loop.run_in_executor(thread, self._stage.open)
             count = 0
             while count != max_frames and (frame := await frames.get()) is not None:
-                sightings = self._escalator.take_sightings() if self._escalator else ()
+                sightings = self._escalator.begin_frame() if self._escalator else ()
                 screened = await loop.run_in_executor(thread, self._stage.process, frame, sightings)
                 keyframe = None
                 if self._escalator is not None:
@@ -78,6 +78,7 @@ class FramePump:
             keyframe=keyframe,
             timing_ms=rounded_times(timing_ms),
             dropped={reason: count for reason, count in self._dropped.items() if count},
+            answers=self._escalator.answered if self._escalator else (),
         )
 
 

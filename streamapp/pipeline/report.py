@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from streamapp.faces import Floats, Mode, Point, Track
 from streamapp.pipeline.aggregate import FaceHistory, Findings, Moment
 from streamapp.pipeline.examiner import Examination
+from streamapp.pipeline.identities import Identity
 from streamapp.pipeline.keyframes import Reason
 from streamapp.pipeline.merging import SeenFace
-from streamapp.results import Analyses, FaceResult, ImageResult, ModelUse, Skipped, TrackResult
+from streamapp.results import Analyses, FaceResult, ImageResult, LivenessState, ModelUse, Skipped, TrackResult
 from streamapp.zoo.lineup import System
 from streamapp.zoo.spec import Variant
 
@@ -34,15 +35,25 @@ def track_result(track: Track, analyses: Analyses, skipped: Mapping[str, str]) -
 
 
 def image_result(
-    examination: Examination, size: tuple[int, int], mode: Mode, variants: Mapping[str, Variant]
+    examination: Examination,
+    size: tuple[int, int],
+    mode: Mode,
+    variants: Mapping[str, Variant],
+    identities: Sequence[Identity | None] = (),
 ) -> ImageResult:
-    """size: width and height of the picture. variants: all that may have taken part, by name."""
+    """size: width and height of the picture. variants: all that may have taken part, by name. identities: who each face
+    is, where faces were analysed."""
     findings = examination.findings or [Findings()] * len(examination.faces)
     return ImageResult(
         width=size[0],
         height=size[1],
         mode=mode,
-        faces=tuple(_face_result(face, of) for face, of in zip(examination.faces, findings, strict=True)),
+        faces=tuple(
+            _face_result(face, of, who)
+            for face, of, who in zip(
+                examination.faces, findings, identities or [None] * len(examination.faces), strict=True
+            )
+        ),
         models=tuple(_uses(examination, variants)),
         skipped=tuple(_in_order(examination.skipped)),
         timing_ms=rounded_times(examination.timing_ms),
@@ -58,9 +69,18 @@ def rounded_box(box: Iterable[float]) -> tuple[float, float, float, float]:
     return x1, y1, x2, y2
 
 
-def _face_result(face: SeenFace, findings: Findings) -> FaceResult:
+def liveness_of(findings: Findings) -> LivenessState | None:
+    """What one crop says of the face being a living person's; None if no model was asked."""
+    return _history(findings).liveness
+
+
+def _history(findings: Findings) -> FaceHistory:
     history = FaceHistory()
     history.add(findings, Moment(frame=0, pts_s=0.0, reason=Reason.ASKED))
+    return history
+
+
+def _face_result(face: SeenFace, findings: Findings, identity: Identity | None) -> FaceResult:
     return FaceResult(
         box=rounded_box(face.box.tolist()),
         score=round(face.score, SCORE_DECIMALS),
@@ -68,7 +88,7 @@ def _face_result(face: SeenFace, findings: Findings) -> FaceResult:
         keypoints=_rounded_points(_points(face.keypoints)),
         detector=face.detector,
         seen_by=face.seen_by,
-        analyses=history.analyses(now_s=0.0),
+        analyses=_history(findings).analyses(now_s=0.0, identity=identity),
     )
 
 

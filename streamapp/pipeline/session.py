@@ -81,7 +81,7 @@ class StreamSession:
         self._models = models
         self.escalator: Escalator | None = None
         if mode is not Mode.FAST:
-            self.escalator = Escalator(name, mode, lambda: models.examiner, self.dropped, lossless=lossless)
+            self.escalator = Escalator(name, mode, models, self.dropped, lossless=lossless)
         stage = ScreeningStage(make_screener, settings.pipeline, mode)
         self._pump = FramePump(stage, mode, self.dropped, self._publish, self.escalator)
         self._group: asyncio.TaskGroup | None = None
@@ -223,6 +223,10 @@ class StreamSession:
         self.latest = output
         self.frames += 1
         self._result_times_s.append(time.monotonic())
+        for track in output.result.tracks:
+            identity = track.analyses.get("identity")
+            if identity is not None and identity.person_id is not None:
+                self._models.note_seen(identity.person_id)
         await self._fanout.publish(output)
 
     def _on_status(self, status: SourceStatus) -> None:

@@ -87,7 +87,7 @@ def caption_of(analyses: Analyses) -> str:
     """The analyses of a face in one line of ASCII, as web/captions.js has it; empty if there are none."""
     parts = []
     if identity := analyses.get("identity"):
-        parts.append(identity.name.encode("ascii", "replace").decode())
+        parts.append((identity.name or "who?").encode("ascii", "replace").decode())
     if liveness := analyses.get("liveness"):
         parts.append(_LIVENESS[liveness.state])
     if gender_age := analyses.get("gender_age"):

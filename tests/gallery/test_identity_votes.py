@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from streamapp.gallery.fusion import FusedScore, MemberScore
-from streamapp.gallery.identity_rules import IdentityDecision, IdentityReason, IdentityState, Skip, VoteRules
+from streamapp.gallery.identity_rules import IdentityDecision, Skip, VoteRules
 from streamapp.gallery.identity_votes import IdentityVotes, decide
 from streamapp.gallery.search import Match, SearchProblem, SearchResult
-from streamapp.results import LivenessState
+from streamapp.results import IdentityReason, IdentityState, LivenessState
 
 ADA, GRACE, ALAN = UUID(int=1), UUID(int=2), UUID(int=3)
 PEOPLE = 100
@@ -128,17 +128,16 @@ def test_an_unknown_face_does_not_flicker_to_undecided() -> None:
     assert alone(votes).person_id == ADA
 
 
-def test_after_enough_looks_the_undecided_are_unknown_and_left_alone_for_a_while() -> None:
+def test_after_enough_looks_the_undecided_are_unknown_and_left_alone() -> None:
     votes = IdentityVotes(RULES)
     for frame in range(RULES.max_attempts):
-        assert votes.wants_look(frame / 10)
+        assert votes.wants_look
         votes.add(frame, frame / 10, 0.8, search((ADA, FAIR), (GRACE, LOW)))
         alone(votes)
     decision = alone(votes)
     assert (decision.state, decision.reason) == (IdentityState.UNKNOWN, IdentityReason.ATTEMPTS_USED_UP)
     assert decision.attempts == RULES.max_attempts
-    assert not votes.wants_look(0.8)
-    assert votes.wants_look(0.7 + RULES.recheck_s)
+    assert not votes.wants_look
 
 
 def test_looks_that_see_nothing_are_used_up_too() -> None:
@@ -222,7 +221,7 @@ def test_a_spoof_is_not_named_nor_what_may_be_one(
     decision = alone(votes)
     assert (decision.state, decision.reason) == (state, reason)
     assert (decision.person_id is None) is (state is not IdentityState.IDENTIFIED)
-    assert votes.wants_look(100) is (liveness is not LivenessState.SPOOF)
+    assert votes.wants_look is (liveness is LivenessState.UNDECIDED)
 
 
 def test_a_spoof_is_named_if_asked_for() -> None:

@@ -24,7 +24,7 @@ from streamapp.pipeline.aggregate import (
     Identification,
     Moment,
 )
-from streamapp.results import UNKNOWN, DeepfakeBand, LivenessState
+from streamapp.results import DeepfakeBand, IdentityReason, IdentityState, LivenessState
 
 NAN = float("nan")
 
@@ -196,10 +196,11 @@ def test_age_is_that_of_the_newest_crop_and_never_negative() -> None:
     assert of.analyses(1.5)["liveness"].age_s == 0.0
 
 
-def test_a_face_nobody_enrolled_is_unknown_and_absent_members_are_named() -> None:
+def test_without_a_gallery_a_face_stays_undecided_and_absent_members_are_named() -> None:
     of = history(identified("b", "a", missing=("c",)))
     analysis = of.analyses(0.0)["identity"]
-    assert (analysis.model, analysis.name, analysis.missing) == ("a + b", UNKNOWN, ("c",))
+    assert (analysis.model, analysis.name, analysis.missing) == ("a + b", None, ("c",))
+    assert (analysis.state, analysis.because) == (IdentityState.UNDECIDED, IdentityReason.NO_GALLERY)
     assert (analysis.confidence, analysis.similarity, analysis.margin) == (None, None, None)
 
 

@@ -18,9 +18,9 @@ from streamapp.pipeline.examiner import Examiner
 from streamapp.pipeline.keyframes import COOLDOWN_S, SWEEP_S
 from streamapp.pipeline.shots import FaceShot
 from streamapp.pipeline.stages import Screened
-from streamapp.results import DropReason, Keyframe
+from streamapp.results import DropReason
 from streamapp.scheduler.api import Dropped, Failed, Priority
-from tests.fakes import ScriptedScheduler
+from tests.fakes import ScriptedModels, ScriptedScheduler
 from tests.pictures import frame, video_frame
 from tests.pipeline.lineups import (
     ANTISPOOF,
@@ -56,10 +56,13 @@ class Stream:
         self.escalator = escalator
         self.dropped = dropped
 
-    async def see(self, index: int, *tracks: Track, scene_changed: bool = False) -> Keyframe | None:
+    async def see(self, index: int, *tracks: Track, scene_changed: bool = False) -> tuple[str, ...] | None:
+        """The reasons for which the frame was chosen."""
         made = frame(index, video=video_frame(640, 360))
         shots = {one.id: shot(one, index) for one in tracks if one.state is TrackState.CONFIRMED}
-        return await self.escalator.consider(made, Screened(tracks, {}, scene_changed, shots))
+        self.sightings = self.escalator.begin_frame()
+        keyframe = await self.escalator.consider(made, Screened(tracks, {}, scene_changed, shots))
+        return None if keyframe is None else keyframe.reasons
 
     async def settled(self) -> None:
         """Waits until no keyframe is under way."""
@@ -71,7 +74,7 @@ async def stream(
     scheduler: ScriptedScheduler, folder: Path, mode: Mode = Mode.FULL, *, lossless: bool = False
 ) -> AsyncIterator[Stream]:
     examiner, dropped = Examiner(scheduler, lineup(folder)), Counter[DropReason]()
-    escalator = Escalator("cam", mode, lambda: examiner, dropped, lossless=lossless)
+    escalator = Escalator("cam", mode, ScriptedModels(examiner), dropped, lossless=lossless)
     running = asyncio.ensure_future(escalator.run())
     try:
         yield Stream(escalator, dropped)
@@ -83,11 +86,11 @@ async def stream(
 
 async def test_a_face_that_no_track_covers_becomes_a_sighting_which_is_given_once(tmp_path: Path) -> None:
     async with stream(ScriptedScheduler(answers(yolo=(NEAR, FAR))), tmp_path, Mode.STANDARD) as live:
-        assert await live.see(0, track()) == Keyframe(("interval",))
+        assert await live.see(0, track()) == ("interval",)
         await live.settled()
-        (sighting,) = live.escalator.take_sightings()
+        (sighting,) = live.escalator.begin_frame()
         assert (sighting.detector, sighting.boxes.tolist()) == (Detector.YOLO, [list(FAR)])
-        assert live.escalator.take_sightings() == ()
+        assert live.escalator.begin_frame() == ()
         assert live.escalator.keyframes == {"interval": 1}
 
 
@@ -95,7 +98,7 @@ async def test_what_only_the_screener_saw_is_no_sighting(tmp_path: Path) -> None
     async with stream(ScriptedScheduler(answers(yolo=())), tmp_path, Mode.STANDARD) as live:
         await live.see(0, track())
         await live.settled()
-        assert live.escalator.take_sightings() == ()
+        assert live.escalator.begin_frame() == ()
 
 
 async def test_a_live_stream_waits_for_nothing_and_has_one_keyframe_under_way(tmp_path: Path) -> None:
@@ -103,18 +106,20 @@ async def test_a_live_stream_waits_for_nothing_and_has_one_keyframe_under_way(tm
     scheduler = ScriptedScheduler(answers(yolo=(NEAR,)), gate=gate)
     async with stream(scheduler, tmp_path) as live:
         async with asyncio.timeout(5):
-            assert await live.see(0, track()) == Keyframe(("new_track", "interval"))
+            assert await live.see(0, track()) == ("new_track", "interval")
             await until(lambda: scheduler.jobs)
             chosen = [await live.see(index, track(), track(FAR, 2)) for index in range(1, 60)]
         assert chosen == [None] * 59
         assert scheduler.asked == [REFINEMENT]
         gate.set()
         await live.settled()
+        assert live.escalator.board.analyses(1, 2.0) == {}
+        live.escalator.begin_frame()
         assert set(live.escalator.board.analyses(1, 2.0)) == {"identity", "liveness", "gender_age", "deepfake"}
         assert live.escalator.board.analyses(1, 2.0)["liveness"].age_s == 2.0
         assert live.escalator.board.analyses(2, 2.0) == {}
         live.escalator.ask()
-        assert await live.see(60, track(), track(FAR, 2)) == Keyframe(("asked_for",))
+        assert await live.see(60, track(), track(FAR, 2)) == ("asked_for",)
 
 
 async def test_a_lossless_stream_has_the_answers_of_a_keyframe_with_that_frame(tmp_path: Path) -> None:
@@ -142,7 +147,7 @@ async def test_only_the_tracks_that_are_due_are_analysed_and_by_their_own_crops(
         await recording.see(0, track())
         assert [len(job.items) for job in scheduler.jobs if job.operation.name == ANTISPOOF] == [1]
         scheduler.jobs.clear()
-        assert await recording.see(3, track(), track(FAR, 2)) == Keyframe(("new_track",))
+        assert await recording.see(3, track(), track(FAR, 2)) == ("new_track",)
         assert YOLO not in scheduler.asked
         assert [len(job.items) for job in scheduler.jobs if job.operation.name in (ANTISPOOF, REFINEMENT)] == [1, 1]
         assert {(job.owner, job.priority, job.reason) for job in scheduler.jobs} == {
@@ -159,7 +164,7 @@ async def test_a_face_the_sweep_should_have_seen_is_disputed_until_it_is_seen(tm
         tracks = (track(), track(FAR, 2), track((300, 200, 360, 260), 3, TrackState.COASTING))
         await recording.see(0, *tracks)
         assert recording.escalator.board.disputed == {1}
-        assert await recording.see(round(COOLDOWN_S * 30), *tracks) == Keyframe(("detectors_disagree", "undecided"))
+        assert await recording.see(round(COOLDOWN_S * 30), *tracks) == ("detectors_disagree", "undecided")
         scheduler.script |= answers(yolo=(NEAR, FAR))
         await recording.see(sweep, *tracks)
         assert recording.escalator.board.disputed == frozenset()
@@ -181,7 +186,7 @@ async def test_dropped_jobs_are_counted_and_their_faces_are_asked_about_again(tm
         assert set(recording.escalator.board.analyses(1, 0.0)) == {"identity", "deepfake"}
         scheduler.script |= answers(yolo=(NEAR,))
         assert await recording.see(14, track()) is None
-        assert await recording.see(15, track()) == Keyframe(("undecided",))
+        assert await recording.see(15, track()) == ("undecided",)
         assert "liveness" in recording.escalator.board.analyses(1, 0.5)
         assert await recording.see(29, track()) is None
 
@@ -206,7 +211,7 @@ async def test_a_track_that_is_gone_when_the_answer_comes_does_no_harm(tmp_path:
         await live.see(1)
         gate.set()
         await live.settled()
-        assert await live.see(2, track(track_id=2)) == Keyframe(("new_track",))
+        assert await live.see(2, track(track_id=2)) == ("new_track",)
 
 
 async def test_ending_a_stream_while_a_keyframe_is_under_way_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from functools import partial
 from fastapi import APIRouter, Response, status
 from fastapi.responses import StreamingResponse
 
-from streamapp.errors import Conflict, Overloaded
+from streamapp.errors import Conflict, NotFound, Overloaded
 from streamapp.runtime import Runtime
 from streamapp.server import streaming
+from streamapp.server.explanations import IdentityExplanation, TrackExplanation
 from streamapp.server.schemas import StreamInfo, StreamRequest
 from streamapp.sinks.overlay import OverlayPainter
 from streamapp.sources.open import source_at
@@ -63,6 +64,24 @@ def streams_router(runtime: Runtime) -> APIRouter:
         if escalator is None:
             raise Conflict(f"stream {name} runs in mode fast, which has no keyframes; add it in a deeper mode")
         escalator.ask()
+
+    @router.get("/{name}/tracks/{track_id}/why")
+    async def explain_track(name: str, track_id: int) -> TrackExplanation:
+        """Everything the decisions about a face rest on: votes, scores of each model, thresholds, what was skipped."""
+        session = runtime.stream(name)
+        result = session.latest.result if session.latest else None
+        track = next((track for track in result.tracks if track.id == track_id), None) if result else None
+        if result is None or track is None:
+            raise NotFound(f"stream {name} shows no track {track_id} now")
+        identity = session.escalator.board.identity(track_id) if session.escalator else None
+        name_of = runtime.models.name_of
+        return TrackExplanation(
+            stream=name,
+            frame=result.frame,
+            track=track,
+            identity=None if identity is None else IdentityExplanation.of(identity.decision, name_of),
+            not_said=dict(track.skipped),
+        )
 
     @router.get("/{name}/events", response_class=StreamingResponse)
     async def stream_events(name: str) -> StreamingResponse:

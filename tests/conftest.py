@@ -1,0 +1,16 @@
+"""What every test is kept away from: what the person who runs them keeps in this checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def kept_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Programs started by a test inherit it."""
+    folder = tmp_path_factory.mktemp("kept")
+    monkeypatch.setenv("STREAMAPP_GALLERY__FILE", str(folder / "gallery.db"))
+    monkeypatch.setenv("STREAMAPP_GALLERY__KEY_FILE", str(folder / "gallery.key"))
+    return folder
