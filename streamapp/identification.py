@@ -21,7 +21,7 @@ from streamapp.zoo.lineup import Lineup, System
 from streamapp.zoo.registry import PULL_COMMAND
 
 SWEEP_EVERY_S = 86400.0
-NOTE_SEEN_EVERY_S = 60.0
+KEEP_UP_EVERY_S = 60.0
 CANDIDATES = 5
 """People a look at a face is compared with in the votes."""
 
@@ -55,6 +55,7 @@ class Identification:
         self.error = error
         """Why there is no gallery."""
         self._seen: dict[UUID, float] = {}
+        self._swept_s = float("-inf")
 
     @classmethod
     @asynccontextmanager
@@ -109,17 +110,19 @@ class Identification:
         if self._gallery is not None:
             self._gallery.watch_erasures(watcher)
 
+    async def keep_up(self) -> None:
+        """Notes when people were seen, and erases those whose time is over."""
+        seen, self._seen = self._seen, {}
+        if seen:
+            await self.gallery.saw(seen)
+        if time.monotonic() - self._swept_s >= SWEEP_EVERY_S:
+            await self.gallery.sweep(actor="retention", now=time.time())
+            self._swept_s = time.monotonic()
+
     async def _keep(self) -> None:
-        """Notes when people were seen, and erases daily those whose time is over."""
-        swept_s = float("-inf")
         while True:
             try:
-                seen, self._seen = self._seen, {}
-                if seen:
-                    await self.gallery.saw(seen)
-                if time.monotonic() - swept_s >= SWEEP_EVERY_S:
-                    await self.gallery.sweep(actor="retention", now=time.time())
-                    swept_s = time.monotonic()
+                await self.keep_up()
             except StreamappError as error:
                 _log.warning("the gallery was not kept up: %s", error)
-            await asyncio.sleep(NOTE_SEEN_EVERY_S)
+            await asyncio.sleep(KEEP_UP_EVERY_S)

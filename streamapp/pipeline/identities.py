@@ -43,8 +43,9 @@ class Identities:
     def add(self, track_id: int, look: Look) -> None:
         """One look at a track. Who was erased since the search does not come back by it."""
         matches = tuple(match for match in look.result.matches if self._name_of(match.person_id) is not None)
+        vetoed = tuple(person_id for person_id in look.result.vetoed if self._name_of(person_id) is not None)
         votes = self._votes.setdefault(track_id, IdentityVotes(self._rules))
-        votes.add(look.frame, look.at_s, look.quality, replace(look.result, matches=matches))
+        votes.add(look.frame, look.at_s, look.quality, replace(look.result, matches=matches, vetoed=vetoed))
         self._decided_for = None
 
     def decide(self, liveness: Mapping[int, LivenessState | None]) -> None:

@@ -133,6 +133,24 @@ async def test_a_state_says_why(start_bench: StartBench) -> None:
         assert "RuntimeError" in shown["reason"]
 
 
+# -- why a face is called what it is called ----------------------------------------------------------------------------
+
+
+async def test_a_track_explains_itself_and_only_while_it_is_there(
+    start_bench: StartBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_scripted_sources(monkeypatch)
+    async with start_bench() as bench:
+        await add(bench, name="door", source="demo")
+        door = bench.runtime.streams["door"]
+        await until(lambda: door.latest is not None and door.latest.result.tracks)
+        why = (await bench.http.get("/streams/door/tracks/1/why")).json()
+        assert (why["stream"], why["track"]["id"], why["identity"]) == ("door", 1, None)
+        assert problem(await bench.http.get("/streams/door/tracks/99/why")) == "not_found"
+        assert problem(await bench.http.get("/streams/nowhere/tracks/1/why")) == "not_found"
+        assert (await bench.http.get("/streams/door/tracks/one/why")).status_code == 422
+
+
 # -- events ------------------------------------------------------------------------------------------------------------
 
 
