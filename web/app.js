@@ -2,6 +2,7 @@
 
 import { AddForm } from "./add_form.js";
 import { listCameras, RESOLUTIONS } from "./camera.js";
+import { Faces } from "./faces.js";
 import { explain } from "./failures.js";
 import { Figures } from "./figures.js";
 import { Hud } from "./hud.js";
@@ -10,6 +11,7 @@ import { Notice } from "./notice.js";
 import { Stage } from "./stage.js";
 import { Streams } from "./streams.js";
 import { Viewer } from "./viewer.js";
+import { Why } from "./why.js";
 
 const HUD_MS = 250;
 const DEMO = "demo";
@@ -52,6 +54,13 @@ const streams = new Streams({
   empty: find("streams-empty"),
   template: find("stream-row"),
   onWatch: watch,
+});
+const why = new Why({ dialog: find("why"), title: find("why-title"), body: find("why-body"), close: find("why-close") });
+const faces = new Faces({
+  list: find("faces"),
+  empty: find("faces-empty"),
+  template: find("face-card"),
+  onWhy: (stream, trackId) => why.show(stream, trackId),
 });
 
 let shownDeviceId = null;
@@ -123,6 +132,7 @@ new AddForm(document, { onAdd: (stream) => streams.add(stream) });
 setInterval(() => {
   const nowMs = performance.now();
   hud.show(figures.snapshot(nowMs), stage.drawn, nowMs);
+  faces.show(viewer.kind === "idle" ? null : (stage.drawn?.result ?? null));
   hud.showSituation(viewer, streams.describe(viewer.name));
 }, HUD_MS);
 streams.start();

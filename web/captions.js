@@ -1,7 +1,11 @@
 // What is known of a face, in a few words. Knows nothing of canvases.
 
 const LIVENESS = { live: "live", spoof: "spoof?", undecided: "live?" };
+const COLOURS = ["#5eead4", "#fcd34d", "#c4b5fd", "#f9a8d4", "#93c5fd", "#bef264", "#fdba74", "#67e8f9"];
 const GENDERS = { female: "F", male: "M" };
+
+/** The colour of everything that is of one track. */
+export const colourOf = (id) => COLOURS[id % COLOURS.length];
 
 /** Number and score; dashes of the box say the rest while it coasts. */
 export function labelOf(track) {

@@ -1,8 +1,7 @@
 // Draws a picture with its faces on a canvas. It knows nothing of where they came from.
 
-import { captionOf, labelOf } from "./captions.js";
+import { captionOf, colourOf, labelOf } from "./captions.js";
 
-const COLOURS = ["#5eead4", "#fcd34d", "#c4b5fd", "#f9a8d4", "#93c5fd", "#bef264", "#fdba74", "#67e8f9"];
 const SHADE = "rgb(8 12 18 / 0.82)";
 const BACKGROUND = "#080c10";
 const MAX_PIXEL_RATIO = 2;
@@ -57,7 +56,7 @@ export class Overlay {
 
   #drawTrack(track, place, ratio, area) {
     const context = this.#context;
-    const colour = COLOURS[track.id % COLOURS.length];
+    const colour = colourOf(track.id);
     const [x1, y1] = place(track.box[0], track.box[1]);
     const [x2, y2] = place(track.box[2], track.box[3]);
     const coasting = track.state === "coasting";

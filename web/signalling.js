@@ -68,6 +68,12 @@ export async function removeStream(name) {
   await request(`/streams/${encodeURIComponent(name)}`, { method: "DELETE" });
 }
 
+/** Everything the decisions about a face rest on. */
+export async function explainTrack(stream, trackId) {
+  const path = `/streams/${encodeURIComponent(stream)}/tracks/${trackId}/why`;
+  return (await request(path, { headers: { Accept: "application/json" }, cache: "no-store" })).json();
+}
+
 async function request(path, { signal, ...options }) {
   const limit = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
   let response;

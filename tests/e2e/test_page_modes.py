@@ -50,7 +50,7 @@ def test_a_face_of_the_camera_is_analysed_while_the_picture_goes_on(
         track = next(track for track in result["tracks"] if "liveness" in track["analyses"])
         assert track["analyses"]["liveness"]["model"]
         assert track["analyses"]["liveness"]["reason"]
-        assert track["analyses"]["identity"]["name"] == "unknown"
+        assert track["analyses"]["identity"]["because"] == "nobody_enrolled"
         assert track["skipped"] == {"deepfake": "model_missing"}
         before = state(page)["figures"]["fpsOut"]
         until_state(page, "state.figures.latencySamples > 100", 30)

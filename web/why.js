@@ -1,0 +1,101 @@
+// Why a face is called what it is called: a dialog with everything the decision rests on.
+
+import { explain } from "./failures.js";
+import { explainTrack } from "./signalling.js";
+import { becauseOf, skippedFor } from "./words.js";
+
+const STATES = { identified: "Identified", unknown: "Unknown", undecided: "Undecided" };
+
+export class Why {
+  #dialog;
+  #title;
+  #body;
+
+  constructor({ dialog, title, body, close }) {
+    this.#dialog = dialog;
+    this.#title = title;
+    this.#body = body;
+    close.addEventListener("click", () => dialog.close());
+  }
+
+  /** Asks the server about a track and shows its answer. */
+  async show(stream, trackId) {
+    this.#title.textContent = `Face ${trackId} of ${stream}`;
+    this.#body.replaceChildren(line("Asking the server"));
+    if (!this.#dialog.open) this.#dialog.showModal();
+    try {
+      const { identity, not_said: notSaid } = await explainTrack(stream, trackId);
+      const missing = Object.entries(notSaid).map(([kind, code]) => [kind.replaceAll("_", " "), skippedFor(code)]);
+      const parts = identity ? identityParts(identity) : [line("It was compared with nobody: that is done in mode full.")];
+      if (missing.length) parts.push(heading("Not said"), table(["what", "why"], missing));
+      this.#body.replaceChildren(...parts);
+    } catch (error) {
+      const { title, advice } = explain(error);
+      this.#body.replaceChildren(line(`${title}. ${advice}`));
+    }
+  }
+}
+
+function identityParts(identity) {
+  const { thresholds, candidates, votes, skipped } = identity;
+  const who = identity.name ? `${STATES[identity.state]}: ${identity.name}` : STATES[identity.state];
+  const parts = [
+    line(`${who}, ${becauseOf(identity.because)}.`),
+    line(
+      `A name needs a likeness of ${level(thresholds.accept)} and to be ahead of the next by ${level(thresholds.margin)}; ` +
+        `it is kept down to ${level(thresholds.keep)}. Below ${level(thresholds.unknown)} a face is nobody known.`,
+    ),
+  ];
+  if (candidates.length) {
+    const rows = candidates.map((person) => [
+      person.name ?? "erased",
+      level(person.level),
+      String(person.votes),
+      Object.entries(person.models).map(([model, { cosine }]) => `${model} ${cosine.toFixed(2)}`).join(", "),
+    ]);
+    parts.push(heading("Most alike"), table(["who", "likeness", "votes", "cosine by model"], rows));
+  }
+  const looks = [
+    ...votes.map((vote) => [vote.frame, quality(vote), best(vote.levels)]),
+    ...skipped.map((vote) => [vote.frame, quality(vote), `not counted: ${skippedFor(vote.reason)}`]),
+  ];
+  looks.sort((a, b) => a[0] - b[0]);
+  if (looks.length) parts.push(heading(`Looks, ${identity.attempts} so far`), table(["frame", "quality", "best likeness"], looks));
+  return parts;
+}
+
+const level = (value) => value.toFixed(2);
+const quality = (vote) => `${Math.round(vote.quality * 100)} %`;
+const best = (levels) => (Object.keys(levels).length ? level(Math.max(...Object.values(levels))) : "nobody");
+
+function line(text) {
+  const paragraph = document.createElement("p");
+  paragraph.textContent = text;
+  return paragraph;
+}
+
+function heading(text) {
+  const title = document.createElement("h3");
+  title.textContent = text;
+  return title;
+}
+
+function table(heads, rows) {
+  const grid = document.createElement("table");
+  const head = grid.createTHead().insertRow();
+  for (const text of heads) {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = text;
+    head.append(cell);
+  }
+  const body = grid.createTBody();
+  for (const row of rows) {
+    const cells = body.insertRow();
+    for (const text of row) cells.insertCell().textContent = String(text);
+  }
+  const frame = document.createElement("div");
+  frame.className = "scroll";
+  frame.append(grid);
+  return frame;
+}
