@@ -2,12 +2,15 @@
 
 import { AddForm } from "./add_form.js";
 import { listCameras, RESOLUTIONS } from "./camera.js";
+import { Enroll } from "./enroll.js";
 import { Faces } from "./faces.js";
 import { explain } from "./failures.js";
 import { Figures } from "./figures.js";
 import { Hud } from "./hud.js";
+import { rejectTrack } from "./gallery.js";
 import { exposeState } from "./inspection.js";
 import { Notice } from "./notice.js";
+import { People } from "./people.js";
 import { Stage } from "./stage.js";
 import { Streams } from "./streams.js";
 import { Viewer } from "./viewer.js";
@@ -56,11 +59,20 @@ const streams = new Streams({
   onWatch: watch,
 });
 const why = new Why({ dialog: find("why"), title: find("why-title"), body: find("why-body"), close: find("why-close") });
+const people = new People({
+  list: find("people"),
+  note: find("people-note"),
+  template: find("person-row"),
+  more: find("people-more"),
+});
+const enroll = new Enroll(document, { onEnrolled: () => people.refresh() });
 const faces = new Faces({
   list: find("faces"),
   empty: find("faces-empty"),
   template: find("face-card"),
-  onWhy: (stream, trackId) => why.show(stream, trackId),
+  onWhy: (face) => why.show(face),
+  onEnroll: (face) => enroll.open(face),
+  onReject: reject,
 });
 
 let shownDeviceId = null;
@@ -116,6 +128,15 @@ async function watchDemo() {
   button.disabled = false;
 }
 
+async function reject(face, personId) {
+  try {
+    await rejectTrack(personId, face);
+  } catch (error) {
+    notice.show(explain(error), { onRetry: () => reject(face, personId), onStop: () => notice.hide() });
+  }
+}
+
+find("people-add").addEventListener("click", () => enroll.open(null));
 find("resolution").replaceChildren(...RESOLUTIONS.map(({ id, label }) => new Option(label, id)));
 find("start").addEventListener("click", () => viewer.startCamera());
 find("watch-demo").addEventListener("click", watchDemo);
@@ -136,5 +157,6 @@ setInterval(() => {
   hud.showSituation(viewer, streams.describe(viewer.name));
 }, HUD_MS);
 streams.start();
+people.refresh();
 showCameras();
 exposeState(viewer, { figures, stage, streams });

@@ -11,14 +11,19 @@ export class Faces {
   #empty;
   #template;
   #onWhy;
+  #onEnroll;
+  #onReject;
   #cards = new Map();
 
-  /** onWhy(stream, trackId): the reasons for a card are asked for. */
-  constructor({ list, empty, template, onWhy }) {
+  /** All three are given {stream, track}. onWhy: the reasons for a card are asked for; onEnroll: it is to be enrolled;
+   *  onReject: and the id of the person it is not. */
+  constructor({ list, empty, template, onWhy, onEnroll, onReject }) {
     this.#list = list;
     this.#empty = empty;
     this.#template = template;
     this.#onWhy = onWhy;
+    this.#onEnroll = onEnroll;
+    this.#onReject = onReject;
   }
 
   /** Shows the faces of a FrameResult; null for none. */
@@ -46,7 +51,12 @@ export class Faces {
     card.querySelector(".face-colour").style.background = colourOf(id);
     const why = card.querySelector(".face-why");
     why.setAttribute("aria-label", `Why is face ${id} called that?`);
-    why.addEventListener("click", () => this.#onWhy(card.dataset.of, id));
+    const face = () => ({ stream: card.dataset.of, track: id });
+    why.addEventListener("click", () => this.#onWhy(face()));
+    const enroll = card.querySelector(".face-enroll");
+    enroll.setAttribute("aria-label", `Enroll face ${id}`);
+    enroll.addEventListener("click", () => this.#onEnroll(face()));
+    card.querySelector(".face-reject").addEventListener("click", () => this.#onReject(face(), card.dataset.person));
     this.#list.append(card);
     return card;
   }
@@ -57,6 +67,10 @@ export class Faces {
     card.dataset.liveness = analyses.liveness?.state ?? "none";
     put(card, ".face-name", Object.keys(analyses).length ? title : `Face ${id}`);
     put(card, ".face-number", state === "coasting" ? `${id}, not seen` : String(id));
+    card.dataset.person = analyses.identity?.person_id ?? "";
+    card.querySelector(".face-enroll").hidden = analyses.identity?.state !== "unknown";
+    card.querySelector(".face-reject").hidden = !card.dataset.person;
+    put(card, ".face-reject", `Not ${title}`);
     const facts = factsOf(analyses, detail);
     for (const [kind, code] of Object.entries(skipped)) {
       if (!analyses[kind]) facts.push([NAMES[kind] ?? kind, "not said", skippedFor(code)]);

@@ -74,7 +74,8 @@ export async function explainTrack(stream, trackId) {
   return (await request(path, { headers: { Accept: "application/json" }, cache: "no-store" })).json();
 }
 
-async function request(path, { signal, ...options }) {
+/** A request that answers in time and well, or throws Failure. */
+export async function request(path, { signal, ...options }) {
   const limit = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
   let response;
   try {

@@ -19,12 +19,12 @@ export class Why {
   }
 
   /** Asks the server about a track and shows its answer. */
-  async show(stream, trackId) {
-    this.#title.textContent = `Face ${trackId} of ${stream}`;
+  async show({ stream, track }) {
+    this.#title.textContent = `Face ${track} of ${stream}`;
     this.#body.replaceChildren(line("Asking the server"));
     if (!this.#dialog.open) this.#dialog.showModal();
     try {
-      const { identity, not_said: notSaid } = await explainTrack(stream, trackId);
+      const { identity, not_said: notSaid } = await explainTrack(stream, track);
       const missing = Object.entries(notSaid).map(([kind, code]) => [kind.replaceAll("_", " "), skippedFor(code)]);
       const parts = identity ? identityParts(identity) : [line("It was compared with nobody: that is done in mode full.")];
       if (missing.length) parts.push(heading("Not said"), table(["what", "why"], missing));

@@ -1,0 +1,81 @@
+// The list of people in the gallery: when their consent ends, everything about them as a file, and erasure.
+
+import { explain } from "./failures.js";
+import { erasePerson, exportOf, listPeople } from "./gallery.js";
+
+const CONFIRM_MS = 4000;
+
+export class People {
+  #list;
+  #note;
+  #template;
+  #more;
+  #next = null;
+
+  constructor({ list, note, template, more }) {
+    this.#list = list;
+    this.#note = note;
+    this.#template = template;
+    this.#more = more;
+    more.addEventListener("click", () => this.#page(this.#next));
+  }
+
+  /** Asks the server for everybody, from the first page on. */
+  async refresh() {
+    this.#list.replaceChildren();
+    await this.#page(0);
+  }
+
+  async #page(offset) {
+    try {
+      const { people, total, next_offset: next } = await listPeople(offset);
+      this.#list.append(...people.map((person) => this.#row(person)));
+      this.#next = next;
+      this.#more.hidden = next === null;
+      this.#note.textContent = total ? "" : "Nobody yet. Start in depth Full and enroll a face, or add pictures.";
+    } catch (error) {
+      const { title, advice } = explain(error);
+      this.#more.hidden = true;
+      this.#note.textContent = `${title}. ${advice}`;
+    }
+  }
+
+  #row({ id, name, consent, last_seen_at: seen }) {
+    const row = this.#template.content.firstElementChild.cloneNode(true);
+    row.dataset.person = id;
+    row.querySelector(".person-name").textContent = name;
+    row.querySelector(".person-terms").textContent = `agreed until ${day(consent.expires_at)}, last seen ${day(seen)}`;
+    const file = row.querySelector(".person-export");
+    file.href = exportOf(id);
+    file.setAttribute("aria-label", `Everything about ${name} as a file`);
+    const erase = row.querySelector(".person-erase");
+    erase.setAttribute("aria-label", `Erase ${name}`);
+    erase.addEventListener("click", () => this.#erase(id, row, erase));
+    return row;
+  }
+
+  async #erase(id, row, button) {
+    if (!button.hasAttribute("data-armed")) {
+      button.setAttribute("data-armed", "");
+      button.textContent = "For good?";
+      setTimeout(() => disarm(button), CONFIRM_MS);
+      return;
+    }
+    button.disabled = true;
+    try {
+      await erasePerson(id);
+      await this.refresh();
+    } catch (error) {
+      row.querySelector(".person-terms").textContent = explain(error).advice;
+      button.disabled = false;
+      disarm(button);
+    }
+  }
+}
+
+function disarm(button) {
+  button.removeAttribute("data-armed");
+  button.textContent = "Erase";
+}
+
+const day = (time) => new Date(time).toLocaleDateString();
