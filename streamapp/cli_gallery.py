@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from streamapp.errors import ExitCode, UsageError
-from streamapp.gallery.export import export_json, iso_time
+from streamapp.gallery.export import export_json
 from streamapp.gallery.gallery import retention_of, store_of
 from streamapp.gallery.store import GalleryStore
+from streamapp.gallery.times import iso_time
 from streamapp.log import one_line
 from streamapp.settings import load_settings
 
