@@ -133,7 +133,7 @@ def described(route: Description) -> dict[str, Any]:
 def _body(route: Description) -> dict[str, Any]:
     picture = {"type": "string", "format": "binary", "description": "JPEG, PNG or WebP."}
     several = {"type": "array", "items": picture, "minItems": 1, "maxItems": route.files}
-    fields = route.form.model_json_schema() if route.form else {"type": "object", "properties": {}}
+    fields: dict[str, Any] = route.form.model_json_schema() if route.form else {"type": "object", "properties": {}}
     form = {
         **fields,
         "properties": {FIELD: picture if route.files == 1 else several, **fields["properties"]},

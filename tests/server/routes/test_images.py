@@ -284,7 +284,7 @@ async def test_decoding_is_bounded_and_off_the_loop(start_bench: StartBench, mon
             at_once -= 1
         return decode(data, max_pixels)
 
-    monkeypatch.setattr(uploads, "decode", slow)
+    monkeypatch.setattr("streamapp.server.uploads.decode", slow)
     cores = os.cpu_count() or 1
     async with start_bench(server=ServerSettings(max_image_requests=cores + 4)) as bench:
         use(bench, monkeypatch, ScriptedExaminer())
