@@ -122,10 +122,12 @@ class FaceView:
 
 def pose_of(landmarks: Floats) -> Pose | None:
     """From landmarks [5, 2] as in `Detections`; None if they are no face's: not finite, or on one spot or line."""
+    if not np.isfinite(landmarks).all():
+        return None
     left, right, nose, *mouth = np.asarray(landmarks, np.float64)
     between = right - left
     eyes_px = float(np.hypot(*between))
-    if not eyes_px > 0 or not math.isfinite(eyes_px):
+    if not eyes_px > 0:
         return None
     along, down = between / eyes_px, np.array((-between[1], between[0])) / eyes_px
     middle = (left + right) / 2
@@ -206,5 +208,10 @@ def _of_liveness(view: FaceView, rules: GateRules) -> list[Refusal]:
         return [Refusal(RefusalCode.SPOOF, detail)]
     if rules.must_be_live and view.liveness is not LivenessState.LIVE:
         detail = f"that a living person is in front of the camera is not sure{score}; more light and a nearer face help"
+        if view.liveness is None:
+            detail = (
+                "no anti-spoofing model is installed, so that this may be a print or a screen; `streamapp models list` "
+                "shows them; or say allow_spoof"
+            )
         return [Refusal(RefusalCode.NOT_LIVE, detail)]
     return []
