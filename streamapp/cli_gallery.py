@@ -1,4 +1,5 @@
-"""`streamapp gallery list | export | rename | erase | retention | audit`. Errors of ours are left to main()."""
+"""`streamapp gallery list | export | rename | erase | retention | audit`, and the commands of cli_enrolment. Errors of
+ours are left to main()."""
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from streamapp import cli_enrolment
 from streamapp.errors import ExitCode, UsageError
-from streamapp.gallery.export import export_json, iso_time
+from streamapp.gallery.export import export_json
 from streamapp.gallery.gallery import retention_of, store_of
 from streamapp.gallery.store import GalleryStore
+from streamapp.gallery.times import iso_time
 from streamapp.log import one_line
 from streamapp.settings import load_settings
 
@@ -28,6 +31,8 @@ gallery_app = typer.Typer(
 )
 audit_app = typer.Typer(help="The log of who did what to whom.", no_args_is_help=True)
 gallery_app.add_typer(audit_app, name="audit")
+for command in (cli_enrolment.enroll, cli_enrolment.identify, cli_enrolment.verify):
+    gallery_app.command()(command)
 
 _Person = Annotated[UUID, typer.Argument(help="The person's id, as `gallery list` shows it.")]
 T = TypeVar("T")

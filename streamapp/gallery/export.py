@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 from streamapp.gallery.audit import AuditEntry
 from streamapp.gallery.changes import Export
 from streamapp.gallery.people import Rejection, Sample
+from streamapp.gallery.times import iso_time
 
 
 def export_json(export: Export, *, with_embeddings: bool) -> str:
@@ -29,10 +29,6 @@ def export_json(export: Export, *, with_embeddings: bool) -> str:
         "audit": [_entry(entry) for entry in export.audit],
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
-
-
-def iso_time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _sample(sample: Sample, with_embeddings: bool) -> dict[str, object]:

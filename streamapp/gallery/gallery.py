@@ -88,6 +88,16 @@ class Gallery:
     async def close(self) -> None:
         await self.store.close()
 
+    @property
+    def fusion(self) -> Fusion:
+        """How two faces are compared."""
+        return self._fusion
+
+    @property
+    def count(self) -> int:
+        """How many people there are."""
+        return len(self._names)
+
     def name(self, person_id: UUID) -> str | None:
         """None for somebody who is not, or no longer, in the gallery."""
         return self._names.get(person_id)
@@ -96,8 +106,9 @@ class Gallery:
         """Calls `watcher` for everybody who is erased, so that nothing of them stays anywhere."""
         self._erasure_watchers.append(watcher)
 
-    async def people(self) -> tuple[Person, ...]:
-        return await self.store.people() if self._is_open else ()
+    async def people(self, offset: int, count: int) -> tuple[Person, ...]:
+        """In the order they were enrolled in; `count` of them, without the first `offset`."""
+        return await self.store.people(offset, count) if self._is_open else ()
 
     async def record(self, person_id: UUID) -> PersonRecord:
         """Raises NotFound."""

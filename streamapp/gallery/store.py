@@ -32,7 +32,7 @@ from streamapp.gallery.people import (
     valid_name,
 )
 from streamapp.gallery.pgvector import Nearest, VectorTable
-from streamapp.gallery.tables import GalleryTables
+from streamapp.gallery.tables import MAX_PEOPLE, GalleryTables
 from streamapp.gallery.templates import template_of
 
 MAX_WAITING = 64
@@ -158,8 +158,9 @@ class GalleryStore:
 
     # -- questions
 
-    async def people(self) -> tuple[Person, ...]:
-        return await self._transact(lambda tables, _: tables.people())
+    async def people(self, offset: int = 0, count: int = MAX_PEOPLE) -> tuple[Person, ...]:
+        """In the order they were enrolled in; `count` of them, without the first `offset`."""
+        return await self._transact(lambda tables, _: tables.people(offset, count))
 
     async def record(self, person_id: UUID) -> PersonRecord:
         return await self._transact(lambda tables, _: tables.record(person_id))

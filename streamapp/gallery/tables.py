@@ -21,6 +21,7 @@ from streamapp.gallery.record_format import (
 )
 from streamapp.gallery.templates import make_template
 
+MAX_PEOPLE = 2**31 - 1
 _PERSON = "SELECT id, wrapped_key, profile, created_at, last_seen_at FROM people"
 
 
@@ -34,9 +35,9 @@ class GalleryTables:
 
     # -- reading
 
-    def people(self) -> tuple[Person, ...]:
-        """In the order they were enrolled in."""
-        rows = self._session.run(f"{_PERSON} ORDER BY created_at, id")
+    def people(self, offset: int = 0, count: int = MAX_PEOPLE) -> tuple[Person, ...]:
+        """In the order they were enrolled in; `count` of them, without the first `offset`."""
+        rows = self._session.run(f"{_PERSON} ORDER BY created_at, id LIMIT ? OFFSET ?", count, offset)
         return tuple(self._person(row)[0] for row in rows)
 
     def record(self, person_id: UUID) -> PersonRecord:

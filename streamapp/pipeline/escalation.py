@@ -68,6 +68,8 @@ class Escalator:
         self.board = ResultBoard(models.vote_rules, models.name_of)
         self.keyframes: Counter[str] = Counter()
         """Keyframes so far, by reason."""
+        self.shots: Mapping[int, FaceShot] = {}
+        """The best recent shot of each track there is."""
         self._stream = stream
         self._mode = mode
         self._models = models
@@ -93,6 +95,7 @@ class Escalator:
     async def consider(self, frame: Frame, screened: Screened) -> Keyframe | None:
         """Looks at a frame that was screened; if it is chosen, it is examined from now on. Where nothing may be lost,
         returns when that is done, and its answers are taken in with this frame."""
+        self.shots = screened.shots
         self._decide(screened.tracks)
         keyframe = self._choose(frame, screened)
         if keyframe is not None and self._lossless:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -128,9 +128,16 @@ class Examiner:
         with _Timer(examination, "refine"):
             await self._refine(pictures, asker, examination)
 
-    async def analyse(self, pictures: Sequence[Image], asker: Asker, examination: Examination) -> None:
-        """Asks every analysis model about every face, side by side. pictures: the one in which each face is."""
-        lineup, faces = self.lineup, examination.faces
+    async def analyse(
+        self,
+        pictures: Sequence[Image],
+        asker: Asker,
+        examination: Examination,
+        systems: Collection[System] = tuple(System),
+    ) -> None:
+        """Asks the analysis models, or those of some systems, about every face, side by side. pictures: the one in
+        which each face is."""
+        lineup, faces = self.lineup.only(systems), examination.faces
         with _Timer(examination, "analyse"):
             async with asyncio.TaskGroup() as group:
                 embedded = [
@@ -148,7 +155,7 @@ class Examiner:
                 )
         members = [member.variant for member in lineup.recognisers]
         members += [absent.variant for absent in lineup.absent if absent.system is System.RECOGNITION]
-        self._note_absent(examination)
+        self._note_absent(examination, systems)
         examination.findings = [
             Findings(
                 _identification([task.result()[index] for task in embedded], members),
@@ -236,9 +243,9 @@ class Examiner:
         into.failures.append(outcome)
         return ()
 
-    def _note_absent(self, examination: Examination) -> None:
+    def _note_absent(self, examination: Examination, systems: Collection[System]) -> None:
         for absent in self.lineup.absent:
-            if not absent.system.is_detector:
+            if not absent.system.is_detector and absent.system in systems:
                 examination.skipped.append(Skipped(absent.system, absent.variant, absent.message, "model_missing"))
 
 

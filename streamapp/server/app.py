@@ -19,6 +19,7 @@ from streamapp.errors import UsageError
 from streamapp.runtime import Runtime
 from streamapp.sections import ServerSettings
 from streamapp.server import problems
+from streamapp.server.routes.gallery import gallery_router
 from streamapp.server.routes.health import health_router
 from streamapp.server.routes.images import images_router
 from streamapp.server.routes.page import Page
@@ -26,6 +27,7 @@ from streamapp.server.routes.streams import streams_router
 from streamapp.server.routes.webrtc import webrtc_router
 from streamapp.server.security import BodyLimit, Guard, check_binding
 from streamapp.server.signalling import Signalling
+from streamapp.server.uploads import Uploads
 from streamapp.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -49,7 +51,9 @@ def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
     problems.install(app)
     app.include_router(webrtc_router(signalling, settings.webrtc))
     app.include_router(streams_router(runtime))
-    app.include_router(images_router(runtime.models, settings.server))
+    uploads = Uploads(settings.server)
+    app.include_router(images_router(runtime.models, uploads))
+    app.include_router(gallery_router(runtime, uploads))
     app.include_router(health_router(runtime, signalling))
     app.router.default = Page(asset("web"))  # not mounted: then wrong methods on the API's paths would be its to answer
     if settings.server.allowed_origins:
@@ -60,7 +64,12 @@ def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
             allow_headers=["Content-Type", "If-Match"],
             expose_headers=["Location", "ETag", "Link", "Retry-After"],
         )
-    app.add_middleware(BodyLimit, max_bytes=settings.server.max_body_bytes, by_prefix={"/streams": MAX_JSON_BYTES})
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.server.max_body_bytes,
+        by_prefix={"/streams": MAX_JSON_BYTES, "/gallery": MAX_JSON_BYTES},
+        forms_at=("/gallery",),
+    )
     app.add_middleware(Guard, settings=settings.server)
     return app
 

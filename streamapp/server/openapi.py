@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -22,8 +23,8 @@ from streamapp.results import (
 )
 from streamapp.server.problems import MEDIA_TYPE
 from streamapp.server.schemas import Problem
+from streamapp.server.uploads import FIELD
 
-FIELD = "image"
 FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -40,7 +41,7 @@ FORM: dict[str, Any] = {
         },
     }
 }
-_PROBLEMS: dict[int, dict[str, str]] = {
+PICTURE_PROBLEMS: Mapping[int, Mapping[str, str]] = {
     400: {"bad_request": "the form cannot be read: no boundary, or more files or fields than are taken"},
     408: {"request_timeout": "the picture did not come in time"},
     413: {
@@ -75,13 +76,18 @@ def responses(mode: Mode) -> dict[int | str, dict[str, Any]]:
     """The answers of one route, each with an example."""
     result = TypeAdapter(ImageResult).dump_python(_example(mode), mode="json")
     described: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": result}}}}
-    for status, found in _PROBLEMS.items():
-        content = {MEDIA_TYPE: _problem(status, found)}
-        described[status] = {"description": HTTPStatus(status).phrase, "content": content}
-    return described
+    return described | problem_responses(PICTURE_PROBLEMS)
 
 
-def _problem(status: int, details: dict[str, str]) -> dict[str, Any]:
+def problem_responses(problems: Mapping[int, Mapping[str, str]]) -> dict[int | str, dict[str, Any]]:
+    """By status, then by code what it means: the problem documents of a route, each with an example."""
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: _problem(status, found)}}
+        for status, found in problems.items()
+    }
+
+
+def _problem(status: int, details: Mapping[str, str]) -> dict[str, Any]:
     title = HTTPStatus(status).phrase
     return {
         "schema": Problem.model_json_schema(),

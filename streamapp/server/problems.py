@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from streamapp.errors import Overloaded, StreamappError
 from streamapp.log import redact
@@ -30,12 +32,20 @@ _BODY_UNREAD = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 """The rest of the body may be endless: the connection is closed, or it would be read and thrown away for ever."""
 
 
-def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """A problem document. `detail` says what is wrong and what to do, without secrets."""
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    members: Mapping[str, object] | None = None,
+) -> JSONResponse:
+    """A problem document. `detail` says what is wrong and what to do, without secrets. members: further ones, as RFC
+    9457 has them, in plain types."""
     title = HTTPStatus(status).phrase
     if status in _BODY_UNREAD:
         headers = (headers or {}) | {"Connection": "close"}
     content = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": redact(detail)}
+    content |= members or {}
     return JSONResponse(content, status, headers, media_type=MEDIA_TYPE)
 
 
@@ -63,6 +73,10 @@ def install(app: FastAPI) -> None:
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers) if error.headers else None
         return problem(error.status_code, _CODES.get(error.status_code, "http_error"), str(error.detail), headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def _gone(_: Request, __: ClientDisconnect) -> JSONResponse:
+        return problem(400, "bad_request", "the client went away")
 
     @app.exception_handler(Exception)
     async def _unexpected(_: Request, error: Exception) -> JSONResponse:

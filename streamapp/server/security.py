@@ -4,7 +4,7 @@ told about our pages. Plain ASGI, so that it stands before everything, streaming
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,6 +18,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+FORM_TYPE = "multipart/form-data"
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -107,20 +108,24 @@ class Guard:
 class BodyLimit:
     """Refuses request bodies over a limit with 413, told by Content-Length or, if they are chunked, once they are too
     long. A chunked body that nobody read to its end may be endless: the connection is closed with the response.
-    `by_prefix`: lower limits for the paths that begin so."""
+    `by_prefix`: lower limits for the paths that begin so; `forms_at`: those of them where forms may be longer."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int, by_prefix: Mapping[str, int]) -> None:
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, by_prefix: Mapping[str, int], forms_at: Collection[str] = ()
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._by_prefix = by_prefix
+        self._by_prefix_of_forms = {prefix: n for prefix, n in by_prefix.items() if prefix not in forms_at}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = min((n for prefix, n in self._by_prefix.items() if scope["path"].startswith(prefix)), default=None)
-        limit = self._max_bytes if limit is None else min(limit, self._max_bytes)
         headers = Headers(scope=scope)
+        limits = self._by_prefix_of_forms if is_form(headers) else self._by_prefix
+        limit = min((n for prefix, n in limits.items() if scope["path"].startswith(prefix)), default=None)
+        limit = self._max_bytes if limit is None else min(limit, self._max_bytes)
         received, unread = 0, "transfer-encoding" in headers
 
         async def receive_limited() -> Message:
@@ -143,6 +148,11 @@ class BodyLimit:
             await refusal(scope, receive, send)
         else:
             await self._app(scope, receive_limited, send_closing)
+
+
+def is_form(headers: Headers) -> bool:
+    """Whether a body is declared as multipart/form-data."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower() == FORM_TYPE
 
 
 def _bracketed(host: str) -> str:

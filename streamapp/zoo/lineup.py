@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -140,6 +140,16 @@ class Lineup:
 
     def of_system(self, system: System) -> tuple[Variant, ...]:
         return tuple(variant for variant in self.variants.values() if System.of(variant.task) is system)
+
+    def only(self, systems: Collection[System]) -> Lineup:
+        """Without the analysts of other systems."""
+        return replace(
+            self,
+            recognisers=self.recognisers if System.RECOGNITION in systems else (),
+            antispoofer=self.antispoofer if System.ANTISPOOF in systems else None,
+            gender_age=self.gender_age if System.GENDER_AGE in systems else None,
+            deepfake=self.deepfake if System.DEEPFAKE in systems else None,
+        )
 
     def require(self, mode: Mode) -> None:
         """Raises ModelMissing, naming what is missing, unless every detector of the mode is there and, for FULL, at

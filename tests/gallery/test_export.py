@@ -7,8 +7,9 @@ from uuid import UUID
 
 from streamapp.gallery.audit import AuditAction, AuditHead, append
 from streamapp.gallery.changes import Export
-from streamapp.gallery.export import export_json, iso_time
+from streamapp.gallery.export import export_json
 from streamapp.gallery.people import Person, PersonRecord, Rejection
+from streamapp.gallery.times import iso_time
 from tests.gallery.enrolments import NOW, consent, sample
 
 ID = UUID(int=9)
@@ -42,7 +43,3 @@ def test_numbers_of_the_face_are_left_out_unless_asked_for() -> None:
     document = json.loads(export_json(EXPORT, with_embeddings=False))
     assert [e["model"] for e in document["samples"][0]["embeddings"]] == ["one", "two"]
     assert "vector" not in export_json(EXPORT, with_embeddings=False)
-
-
-def test_times_are_utc() -> None:
-    assert iso_time(0) == "1970-01-01T00:00:00+00:00"

@@ -286,7 +286,7 @@ async def test_the_database_is_never_used_on_the_event_loop(
 ) -> None:
     threads: set[str] = set()
 
-    def people(_: object) -> tuple[Person, ...]:
+    def people(*_: object) -> tuple[Person, ...]:
         threads.add(threading.current_thread().name)
         return ()
 

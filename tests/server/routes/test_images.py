@@ -23,9 +23,10 @@ from streamapp.faces import Mode
 from streamapp.frame import Image
 from streamapp.results import ImageResult
 from streamapp.sections import ModelSettings, ServerSettings
-from streamapp.server import problems
+from streamapp.server import problems, uploads
 from streamapp.server.pictures import decode
 from streamapp.server.routes import images
+from streamapp.server.uploads import Uploads
 from tests.fakes import ScriptedExaminer
 from tests.server.conftest import ORIGIN, Bench, StartBench
 from tests.server.picture_bytes import png_of, saved
@@ -209,7 +210,7 @@ async def test_an_upload_has_a_deadline(start_bench: StartBench, monkeypatch: py
 
     async with start_bench(server=ServerSettings(max_image_requests=1)) as bench:
         use(bench, monkeypatch, ScriptedExaminer())
-        monkeypatch.setattr(images, "RECEIPT_TIMEOUT_S", 0.05)
+        monkeypatch.setattr(uploads, "RECEIPT_TIMEOUT_S", 0.05)
         response = await bench.http.post("/detect/fast", content=chunks(), headers=FORM_TYPE)
         assert (response.status_code, problem(response)) == (408, "request_timeout")
         assert response.headers["connection"] == "close"
@@ -283,7 +284,7 @@ async def test_decoding_is_bounded_and_off_the_loop(start_bench: StartBench, mon
             at_once -= 1
         return decode(data, max_pixels)
 
-    monkeypatch.setattr(images, "decode", slow)
+    monkeypatch.setattr("streamapp.server.uploads.decode", slow)
     cores = os.cpu_count() or 1
     async with start_bench(server=ServerSettings(max_image_requests=cores + 4)) as bench:
         use(bench, monkeypatch, ScriptedExaminer())
@@ -353,7 +354,7 @@ def app_of(examiner: ScriptedExaminer, **settings: int) -> FastAPI:
     """The routes alone."""
     app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False})
     problems.install(app)
-    app.include_router(images.images_router(examiner, ServerSettings(**settings)))
+    app.include_router(images.images_router(examiner, Uploads(ServerSettings(**settings))))
     return app
 
 
