@@ -110,6 +110,11 @@ class Identification:
         if self._gallery is not None:
             self._gallery.watch_erasures(watcher)
 
+    def watch_enrolments(self, watcher: Callable[[], None]) -> None:
+        """As `Gallery.watch_enrolments`, where there is a gallery."""
+        if self._gallery is not None:
+            self._gallery.watch_enrolments(watcher)
+
     async def keep_up(self) -> None:
         """Notes when people were seen, and erases those whose time is over."""
         seen, self._seen = self._seen, {}

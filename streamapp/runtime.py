@@ -69,6 +69,7 @@ class Runtime:
         async with Models.start(settings) as models, asyncio.TaskGroup() as group:
             runtime = cls(settings, group, models, make_screener)
             models.identification.watch_erasures(runtime.forget)
+            models.identification.watch_enrolments(runtime.look_again)
             try:
                 yield runtime
             finally:
@@ -93,6 +94,12 @@ class Runtime:
         """Frames escalated since the start, by reason, streams that are gone included."""
         escalators = [session.escalator for session in self._streams.values() if session.escalator]
         return sum((escalator.keyframes for escalator in escalators), self._closed_keyframes)
+
+    def look_again(self) -> None:
+        """Somebody was enrolled in the gallery: faces that have no name are compared anew."""
+        for session in self._streams.values():
+            if session.escalator is not None:
+                session.escalator.board.look_again()
 
     def forget(self, person_id: UUID) -> None:
         """Somebody was erased from the gallery: no stream names them any more."""

@@ -64,6 +64,8 @@ export class Enroll {
   }
 
   #say(lines) {
-    this.#find("enroll-error").replaceChildren(...lines.map((text) => document.createTextNode(text)));
+    const error = this.#find("enroll-error");
+    error.textContent = lines.join(" ");
+    if (lines.length) this.#find("enroll-submit").scrollIntoView({ block: "end" });
   }
 }

@@ -25,6 +25,7 @@ const SKIPPED = {
   unavailable: "not available",
   model_suspended: "failed too often, resting",
   low_quality: "the picture was too poor",
+  nobody_enrolled: "nobody was enrolled",
   unusable_embedding: "the model gave no usable answer",
   no_shared_model: "enrolled with other models",
 };

@@ -71,6 +71,7 @@ class Gallery:
         self._names: dict[UUID, str] = {}
         self._is_open = False
         self._erasure_watchers: list[Callable[[UUID], None]] = []
+        self._enrolment_watchers: list[Callable[[], None]] = []
 
     async def open(self, now: float) -> None:
         """Reads everybody into memory, unless the database searches."""
@@ -105,6 +106,10 @@ class Gallery:
     def watch_erasures(self, watcher: Callable[[UUID], None]) -> None:
         """Calls `watcher` for everybody who is erased, so that nothing of them stays anywhere."""
         self._erasure_watchers.append(watcher)
+
+    def watch_enrolments(self, watcher: Callable[[], None]) -> None:
+        """Calls `watcher` whenever there is somebody, or a look of somebody, that faces were not compared with yet."""
+        self._enrolment_watchers.append(watcher)
 
     async def people(self, offset: int, count: int) -> tuple[Person, ...]:
         """In the order they were enrolled in; `count` of them, without the first `offset`."""
@@ -184,6 +189,8 @@ class Gallery:
         self._names[change.person.id] = change.person.name
         if not self._settings.pgvector:
             await asyncio.to_thread(self._index.put, change.template, change.version)
+        for watcher in self._enrolment_watchers:
+            watcher()
         return change.person
 
     async def _dropped(self, person_id: UUID, version: int) -> None:

@@ -18,6 +18,7 @@ class Skip(StrEnum):
     LOW_QUALITY = "low_quality"
     UNUSABLE = "unusable_embedding"
     NO_SHARED_MODEL = "no_shared_model"
+    NOBODY_ENROLLED = "nobody_enrolled"
 
 
 @dataclass(frozen=True, slots=True)

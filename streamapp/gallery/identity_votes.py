@@ -49,8 +49,9 @@ class IdentityVotes:
         """One look: what a search for the face found, and how good the picture was, 0 to 1."""
         self._attempts += 1
         self._people = result.people
-        if result.problem is not None or not quality >= self._rules.min_quality:
-            reason = Skip.LOW_QUALITY if result.problem is None else Skip(result.problem)
+        if result.problem is not None or result.people == 0 or not quality >= self._rules.min_quality:
+            reason = Skip.LOW_QUALITY if result.people else Skip.NOBODY_ENROLLED
+            reason = reason if result.problem is None else Skip(result.problem)
             self._skipped.append(SkippedVote(frame, at_s, quality, reason))
             return
         if any(vote.frame == frame for vote, _ in self._ballots):

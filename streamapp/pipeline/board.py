@@ -110,6 +110,10 @@ class ResultBoard:
         """This track is not that person."""
         self._identities.reject(track_id, person_id)
 
+    def look_again(self) -> None:
+        """Somebody was enrolled in the gallery."""
+        self._identities.look_again()
+
     def forget(self, person_id: UUID) -> None:
         """Somebody was erased from the gallery."""
         self._identities.forget(person_id)

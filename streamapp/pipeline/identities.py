@@ -39,11 +39,14 @@ class Identities:
         self._votes: dict[int, IdentityVotes] = {}
         self._decisions: Mapping[int, IdentityDecision] = {}
         self._decided_for: Mapping[int, LivenessState | None] | None = None
+        self._outdated: set[int] = set()
+        """Tracks that were not looked at since somebody was enrolled."""
 
     def add(self, track_id: int, look: Look) -> None:
         """One look at a track. Who was erased since the search does not come back by it."""
         matches = tuple(match for match in look.result.matches if self._name_of(match.person_id) is not None)
         vetoed = tuple(person_id for person_id in look.result.vetoed if self._name_of(person_id) is not None)
+        self._outdated.discard(track_id)
         votes = self._votes.setdefault(track_id, IdentityVotes(self._rules))
         votes.add(look.frame, look.at_s, look.quality, replace(look.result, matches=matches, vetoed=vetoed))
         self._decided_for = None
@@ -68,7 +71,15 @@ class Identities:
     @property
     def unsettled(self) -> Set[int]:
         """Tracks of which another look may tell who they are."""
-        return frozenset(track_id for track_id, votes in self._votes.items() if votes.wants_look)
+        return frozenset(track_id for track_id, votes in self._votes.items() if votes.wants_look) | self._outdated
+
+    def look_again(self) -> None:
+        """Somebody was enrolled: everybody who is not identified may be them."""
+        self._outdated.update(
+            track_id
+            for track_id in self._votes
+            if (decision := self._decisions.get(track_id)) is None or decision.person_id is None
+        )
 
     def reject(self, track_id: int, person_id: UUID) -> None:
         """This track is not that person, whatever the votes say."""
@@ -87,4 +98,5 @@ class Identities:
     def drop(self, track_id: int) -> None:
         """The track is gone for good."""
         self._votes.pop(track_id, None)
+        self._outdated.discard(track_id)
         self._decisions = {other: decision for other, decision in self._decisions.items() if other != track_id}

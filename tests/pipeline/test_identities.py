@@ -94,8 +94,12 @@ def test_where_nobody_is_enrolled_one_look_says_so_and_no_more_are_wanted() -> N
     stream.frame({1: search(people=0)})
     assert stream.state(1) == (IdentityState.UNKNOWN, IdentityReason.NOBODY_ENROLLED)
     assert stream.identities.unsettled == frozenset()
-    stream.frame({1: ADA_SURE})
-    assert stream.frame({1: ADA_SURE}) == {1: "Ada"}, "somebody was enrolled meanwhile"
+    stream.identities.look_again()
+    assert stream.identities.unsettled == {1}, "somebody was enrolled"
+    assert stream.frame({1: ADA_SURE}) == {1: None}, "the first look said nothing about her"
+    assert stream.frame({1: ADA_SURE}) == {1: "Ada"}
+    stream.identities.look_again()
+    assert stream.identities.unsettled == frozenset(), "who has a name is not asked again"
 
 
 def test_what_cannot_be_compared_is_nobody() -> None:
