@@ -69,7 +69,7 @@ async def test_a_gallery_nobody_was_enrolled_in_is_not_made(tmp_path: Path, sett
         found = await identification.search(face(1, models=RECOGNISERS))
         assert found is not None
         assert (found.matches, found.people, found.problem) == ((), 0, None)
-        assert await identification.gallery.people() == ()
+        assert await identification.gallery.people(0, 10) == ()
     assert not settings.file.exists()
 
 
@@ -117,6 +117,6 @@ async def test_when_people_were_seen_is_kept_and_who_is_out_of_time_is_erased(
         identification._swept_s = float("-inf")
         await identification.keep_up()
         assert (await gallery.record(stays.id)).person.last_seen_at >= now
-        assert [person.id for person in await gallery.people()] == [stays.id]
+        assert [person.id for person in await gallery.people(0, 10)] == [stays.id]
         assert erased == [goes.id]
         assert (identification.name_of(stays.id), identification.name_of(goes.id)) == ("Ada", None)
