@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -11,23 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from streamapp.choices import DeviceChoice, Profile
-from streamapp.errors import DeviceLost, OverBudget
-from streamapp.scheduler.costs import CostBook
-from streamapp.scheduler.device_memory import (
-    HostMemory,
-    NvidiaMemory,
-    open_device_memory,
-    resolve_device,
-    runtime_version,
-)
-from streamapp.scheduler.plan import Fate, Plan, make_plan, variants_of
-from streamapp.settings import Settings, load_settings
-from streamapp.zoo.registry import Registry
-from streamapp.zoo.session import Device
-
-SEPARATE_SERVICES_MB, THEIR_CARD_MB = 6084, 6000
-"""Seven model services, one container each: what their memory limits add up to, and the card they share. Only the sum
-is on record."""
+from streamapp.errors import OverBudget
+from streamapp.planning import SEPARATE_SERVICES_MB, THEIR_CARD_MB, PlanReport, plan_of, report_of
+from streamapp.scheduler.plan import Fate, Plan
+from streamapp.settings import load_settings
 
 plan_app = typer.Typer(help="What fits in how much memory, before anything is loaded.")
 
@@ -36,28 +22,6 @@ _Budget = Annotated[
 ]
 _MB = 1_000_000
 _PIPE_WIDTH = 160
-
-
-@dataclass(frozen=True, slots=True)
-class SeparateServices:
-    """What is compared with."""
-
-    services: int
-    limits_mb: int
-    card_mb: int
-
-
-@dataclass(frozen=True, slots=True)
-class PlanReport:
-    """What is printed as JSON."""
-
-    plan: Plan
-    resident_bytes: int
-    swap_bytes: int
-    needed_bytes: int
-    everything_resident_bytes: int
-    lacks: str | None
-    separate_services: SeparateServices
 
 
 @plan_app.callback(invoke_without_command=True)
@@ -76,7 +40,7 @@ def plan(
         return
     found = plan_of(settings, budget_mb=budget_mb, profile=profile, device=device)
     if json:
-        typer.echo(TypeAdapter(PlanReport).dump_json(_report(found), indent=1).decode())
+        typer.echo(TypeAdapter(PlanReport).dump_json(report_of(found), indent=1).decode())
     else:
         console = Console(highlight=False)
         _print(found, console if console.is_terminal else Console(width=_PIPE_WIDTH, highlight=False))
@@ -93,51 +57,6 @@ def _show_live(address: str, as_json: bool) -> None:
     else:
         console = Console(highlight=False)
         print_live(status, console if console.is_terminal else Console(width=_PIPE_WIDTH, highlight=False))
-
-
-def plan_of(
-    settings: Settings,
-    *,
-    budget_mb: int | None = None,
-    profile: Profile | None = None,
-    device: DeviceChoice | None = None,
-) -> Plan:
-    """Raises ManifestInvalid, ModelInvalid, DeviceLost where the budget is to be all that a GPU has."""
-    chosen = settings.scheduler
-    on = resolve_device(device or chosen.device, chosen.device_id)
-    profile = profile or settings.models.profile
-    registry = Registry.from_settings(settings)
-    kind: type[HostMemory] | type[NvidiaMemory] = NvidiaMemory if on is Device.CUDA else HostMemory
-    budget_mb = budget_mb or chosen.budget_mb
-    try:
-        memory = open_device_memory(on, chosen.device_id)
-        name, total_bytes = memory.name, memory.read().total_bytes
-    except DeviceLost:
-        if budget_mb is None:
-            raise
-        name, total_bytes = "", budget_mb * _MB  # a plan for a machine that is elsewhere
-    costs = CostBook.of_registry(registry, device=name, load_overhead=kind.load_overhead, runtime=runtime_version())
-    return make_plan(
-        variants_of(profile, registry.manifest, on, registry.is_installed),
-        costs.cost,
-        profile=profile,
-        device=on,
-        budget_bytes=total_bytes if budget_mb is None else budget_mb * _MB,
-        reserve_bytes=chosen.reserve_mb * _MB,
-        context_bytes=kind.context_bytes,
-    )
-
-
-def _report(found: Plan) -> PlanReport:
-    return PlanReport(
-        plan=found,
-        resident_bytes=found.resident_bytes,
-        swap_bytes=found.swap_bytes,
-        needed_bytes=found.needed_bytes,
-        everything_resident_bytes=found.everything_bytes,
-        lacks=found.lacks,
-        separate_services=SeparateServices(7, SEPARATE_SERVICES_MB, THEIR_CARD_MB),
-    )
 
 
 def _print(found: Plan, console: Console) -> None:

@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("scheduler",),
     ("pipeline",),
     ("identification",),
-    ("models",),
+    ("models", "planning"),
     ("enrolment",),
     ("runtime",),
     (

@@ -2,6 +2,7 @@
 
 import { explain } from "./failures.js";
 import { explainTrack } from "./signalling.js";
+import { tableOf } from "./table.js";
 import { becauseOf, skippedFor } from "./words.js";
 
 const STATES = { identified: "Identified", unknown: "Unknown", undecided: "Undecided" };
@@ -81,21 +82,8 @@ function heading(text) {
 }
 
 function table(heads, rows) {
-  const grid = document.createElement("table");
-  const head = grid.createTHead().insertRow();
-  for (const text of heads) {
-    const cell = document.createElement("th");
-    cell.scope = "col";
-    cell.textContent = text;
-    head.append(cell);
-  }
-  const body = grid.createTBody();
-  for (const row of rows) {
-    const cells = body.insertRow();
-    for (const text of row) cells.insertCell().textContent = String(text);
-  }
   const frame = document.createElement("div");
   frame.className = "scroll";
-  frame.append(grid);
+  frame.append(tableOf(heads, rows));
   return frame;
 }

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 import psutil
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Query, Response, status
 
 from streamapp import __version__
+from streamapp.choices import Profile
 from streamapp.metrics import CONTENT_TYPE, Snapshot, exposition
+from streamapp.planning import PlanReport, plan_of, report_of
 from streamapp.results import DropReason
 from streamapp.runtime import Runtime
 from streamapp.server.schemas import HEALTHY, Health, Readiness, ServiceCounts, Status, StreamInfo
@@ -26,6 +29,7 @@ from streamapp.server.services import (
 )
 from streamapp.sources.base import SourceState
 
+MAX_PLANNED_MB = 1_000_000
 _BROKEN_STATES = {SourceState.RECONNECTING, SourceState.FAILED}
 
 
@@ -76,6 +80,14 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
             jobs=queue_state(runtime.models.scheduler.state()),
             streams=[StreamInfo.of(session) for session in runtime.streams.values()],
         )
+
+    @router.get("/plan")
+    async def plan(
+        budget_mb: Annotated[int | None, Query(ge=1, le=MAX_PLANNED_MB)] = None, profile: Profile | None = None
+    ) -> PlanReport:
+        """What of a profile would stay in memory, swap or not run in another budget; nothing is loaded for it."""
+        found = await asyncio.to_thread(plan_of, runtime.settings, budget_mb=budget_mb, profile=profile)
+        return report_of(found)
 
     @router.get("/metrics", response_class=Response)
     async def metrics() -> Response:
