@@ -61,3 +61,48 @@ export function freshness({ age_s: ageS, samples, reason }) {
   const age = ageS < 1 ? "now" : `${Math.round(ageS)} s ago`;
   return `${age}, ${samples} ${samples === 1 ? "look" : "looks"}, ${analysedFor(reason)}`;
 }
+
+/** The kinds of events. */
+export const KINDS = {
+  appeared: "Appeared",
+  identified: "Recognised",
+  spoof_suspected: "Photo or screen suspected",
+  left: "Left",
+  stream_lost: "Stream lost",
+  stream_recovered: "Stream back",
+};
+
+const LEFT = {
+  gone: "",
+  stream_lost: ", as the stream was lost",
+  stream_ended: ", as the stream ended",
+  same_person: ", as it proved to be somebody seen before",
+};
+
+/** An event in a sentence. */
+export function eventText({ kind, stream, track, name, because, score, duration_s: seconds }) {
+  const who = name ?? `Face ${track}`;
+  const length = seconds === null ? "" : ` after ${duration(seconds)}`;
+  switch (kind) {
+    case "appeared":
+      return `${who} appeared on ${stream}`;
+    case "identified":
+      return `Face ${track} on ${stream} is ${name ?? "somebody who was erased"}`;
+    case "spoof_suspected":
+      return `${who} on ${stream} may be a photo or a screen (${Math.round((score ?? 0) * 100)} % live)`;
+    case "left":
+      return `${who} left ${stream}${length}${LEFT[because] ?? ""}`;
+    case "stream_lost":
+      return `${stream} was lost${because ? ` (${plain(because)})` : ""}`;
+    case "stream_recovered":
+      return `${stream} is back${length}`;
+    default:
+      return `${plain(kind)} on ${stream}`;
+  }
+}
+
+function duration(seconds) {
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
