@@ -53,3 +53,14 @@ class GalleryBackend(StrEnum):
 
     SQLITE = "sqlite"
     POSTGRES = "postgres"
+
+
+class EventKind(StrEnum):
+    """What can happen on a stream: docs/events.md."""
+
+    APPEARED = "appeared"
+    IDENTIFIED = "identified"
+    SPOOF_SUSPECTED = "spoof_suspected"
+    LEFT = "left"
+    STREAM_LOST = "stream_lost"
+    STREAM_RECOVERED = "stream_recovered"

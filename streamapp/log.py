@@ -12,11 +12,13 @@ from streamapp.sections import LogSettings
 
 _USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@]*@")
 _SECRET_QUERY = re.compile(r"(?P<name>(?:token|password|passwd|pwd|secret|key|auth)=)[^&\s]+", re.IGNORECASE)
+_WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 
 
 def redact(text: str) -> str:
-    """Removes user names, passwords and tokens from every address in `text`."""
+    """Removes user names, passwords and tokens from every address in `text`, and the secrets of webhooks."""
     text = _USERINFO.sub(r"\g<scheme>***@", text)
+    text = _WEBHOOK_SECRET.sub("whsec_***", text)
     return _SECRET_QUERY.sub(r"\g<name>***", text)
 
 
@@ -58,5 +60,7 @@ def configure_logging(settings: LogSettings, default_level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(settings.level or default_level)
     logging.getLogger("aioice").setLevel(logging.WARNING)  # it logs every candidate pair
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs the whole address of every webhook
+    logging.getLogger("httpcore").setLevel(logging.WARNING)  # the same, and every header
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what a client gets as its answer
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # one line per poll hides what matters

@@ -32,6 +32,20 @@ class ModelFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class EventFigures:
+    """What became of the events. Targets are those of the settings."""
+
+    by_kind: Mapping[str, int]
+    dropped_by_reason: Mapping[str, int]
+    """Not kept."""
+    missed: int
+    """What listeners were too slow for, and read from the store."""
+    outcomes: Mapping[tuple[str, str], int]
+    """By target and outcome."""
+    waiting_by_target: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What is exported, as of one moment."""
 
@@ -48,6 +62,7 @@ class Snapshot:
     latency_s: Mapping[str, float]
     """Newest results' time in this process, arrival to result, by quantile."""
     models: ModelFigures
+    events: EventFigures | None = None
 
 
 class _SnapshotCollector(Collector):
@@ -76,6 +91,8 @@ class _SnapshotCollector(Collector):
             now.latency_s,
         )
         yield from _model_metrics(now.models)
+        if now.events is not None:
+            yield from _event_metrics(now.events)
 
 
 def _model_metrics(now: ModelFigures) -> Iterable[Metric]:
@@ -93,6 +110,22 @@ def _model_metrics(now: ModelFigures) -> Iterable[Metric]:
         (CounterMetricFamily, "keyframes", "Frames escalated.", "reason", now.keyframes_by_reason),
     ):
         yield _labelled(family, f"streamapp_{name}", documentation, label, values)
+
+
+def _event_metrics(now: EventFigures) -> Iterable[Metric]:
+    for family, name, documentation, label, values in (
+        (CounterMetricFamily, "events", "What happened on the streams.", "kind", now.by_kind),
+        (CounterMetricFamily, "events_dropped", "Events not kept.", "reason", now.dropped_by_reason),
+        (GaugeMetricFamily, "events_waiting", "Events that wait for a target.", "target", now.waiting_by_target),
+    ):
+        yield _labelled(family, f"streamapp_{name}", documentation, label, values)
+    yield CounterMetricFamily("streamapp_events_missed", "Events that listeners were too slow for.", now.missed)
+    sent = CounterMetricFamily(
+        "streamapp_event_deliveries", "Events sent, or not, to targets.", labels=["target", "outcome"]
+    )
+    for labels, count in now.outcomes.items():
+        sent.add_metric(labels, count)
+    yield sent
 
 
 def exposition(snapshot: Snapshot) -> bytes:

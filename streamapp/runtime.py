@@ -9,13 +9,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 from uuid import UUID
 
 import cv2
 
 from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError, UsageError
+from streamapp.events.event_log import EventLog
 from streamapp.faces import Mode
 from streamapp.models import Models
 from streamapp.pipeline.session import StreamSession
@@ -48,8 +49,11 @@ class Runtime:
         group: asyncio.TaskGroup,
         models: Models,
         make_screener: Callable[[], FaceScreener] | None = None,
+        events: EventLog | None = None,
     ) -> None:
         self.settings = settings
+        self.events = events
+        """What happens on the streams; None where nobody wants to know."""
         self.started_at = time.time()
         self.models = models
         self._group = group
@@ -63,11 +67,21 @@ class Runtime:
     @classmethod
     @asynccontextmanager
     async def start(
-        cls, settings: Settings, make_screener: Callable[[], FaceScreener] | None = None
+        cls,
+        settings: Settings,
+        make_screener: Callable[[], FaceScreener] | None = None,
+        *,
+        with_events: bool = False,
     ) -> AsyncIterator[Runtime]:
-        """Runs the app for the length of the block; closes every stream at its end. Raises ManifestInvalid."""
-        async with Models.start(settings) as models, asyncio.TaskGroup() as group:
-            runtime = cls(settings, group, models, make_screener)
+        """Runs the app for the length of the block; closes every stream at its end. Raises ManifestInvalid, and with
+        events also EventStoreUnusable."""
+        async with Models.start(settings) as models, AsyncExitStack() as kept, asyncio.TaskGroup() as group:
+            events = None
+            if with_events and settings.events.enabled:
+                events = await kept.enter_async_context(EventLog.start(settings.events, models.name_of))
+                if models.identification.error is None:
+                    await events.forget_others(lambda person_id: models.name_of(person_id) is not None)
+            runtime = cls(settings, group, models, make_screener, events)
             models.identification.watch_erasures(runtime.forget)
             models.identification.watch_enrolments(runtime.look_again)
             try:
@@ -102,10 +116,12 @@ class Runtime:
                 session.escalator.board.look_again()
 
     def forget(self, person_id: UUID) -> None:
-        """Somebody was erased from the gallery: no stream names them any more."""
+        """Somebody was erased from the gallery: no stream and no event names them any more."""
         for session in self._streams.values():
             if session.escalator is not None:
                 session.escalator.board.forget(person_id)
+        if self.events is not None:
+            self.events.forget(person_id)
 
     def open_stream(
         self,
@@ -138,6 +154,10 @@ class Runtime:
             max_frames=max_frames,
             lossless=lossless,
         )
+        if self.events is not None:
+            watcher = self.events.watcher(name)
+            session.attach(watcher)
+            session.watch_status(watcher.on_status)
         self._streams[name] = session
         self._tasks[name] = self._group.create_task(self._run(session), name=f"stream:{name}")
         return session

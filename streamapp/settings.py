@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from streamapp.errors import SettingsError
+from streamapp.event_settings import EventSettings
 from streamapp.sections import (
     GallerySettings,
     LogSettings,
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     scheduler: SchedulerSettings = SchedulerSettings()
     recording: RecordingSettings = RecordingSettings()
     gallery: GallerySettings = GallerySettings()
+    events: EventSettings = EventSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

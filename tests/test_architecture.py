@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).parent.parent / "streamapp"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("frame", "geometry", "faces", "findings", "results", "errors", "assets", "choices"),
-    ("sections", "settings", "metrics", "log"),
+    ("sections", "event_settings", "settings", "metrics", "log"),
     ("sources", "zoo", "tracking", "gallery", "sinks"),
-    ("scheduler",),
+    ("scheduler", "events"),
     ("pipeline",),
     ("identification",),
     ("models", "planning"),
@@ -41,7 +41,10 @@ MAY_MEET = (0, 1, 9)
 """Layers whose rooms may also import each other."""
 PURE = ("choices", "tracking", "geometry", "faces", "findings", "results")
 """No I/O and no clock of their own."""
-PURE_FILES = tuple(f"gallery/{name}.py" for name in ("gate", "identity_votes", "identity_rules", "fusion", "search"))
+PURE_FILES = (
+    *(f"gallery/{name}.py" for name in ("gate", "identity_votes", "identity_rules", "fusion", "search")),
+    *(f"events/{name}.py" for name in ("visits", "outages", "search")),
+)
 IMPURE_MODULES = {"time", "socket", "threading", "asyncio", "os", "pathlib", "random", "logging", "subprocess"}
 MAX_LINES = 300
 

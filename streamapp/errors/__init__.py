@@ -9,6 +9,13 @@ from streamapp.errors.base import (
     StreamappError,
     UsageError,
 )
+from streamapp.errors.events import (
+    DeliveryFailed,
+    DeliveryRefused,
+    EventStoreError,
+    EventStoreUnusable,
+    TargetGone,
+)
 from streamapp.errors.keeping import (
     EnrolmentInvalid,
     GalleryError,
@@ -58,10 +65,14 @@ from streamapp.errors.sources import (
 
 __all__ = [
     "Conflict",
+    "DeliveryFailed",
+    "DeliveryRefused",
     "DeviceLost",
     "DownloadFailed",
     "EmbeddingMismatch",
     "EnrolmentInvalid",
+    "EventStoreError",
+    "EventStoreUnusable",
     "ExitCode",
     "GalleryError",
     "GalleryInUse",
@@ -98,5 +109,6 @@ __all__ = [
     "SourceTooLarge",
     "SourceUrlInvalid",
     "StreamappError",
+    "TargetGone",
     "UsageError",
 ]

@@ -19,6 +19,7 @@ from streamapp.errors import UsageError
 from streamapp.runtime import Runtime
 from streamapp.sections import ServerSettings
 from streamapp.server import problems
+from streamapp.server.routes.events import events_router
 from streamapp.server.routes.gallery import gallery_router
 from streamapp.server.routes.health import health_router
 from streamapp.server.routes.images import images_router
@@ -51,6 +52,8 @@ def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
     problems.install(app)
     app.include_router(webrtc_router(signalling, settings.webrtc))
     app.include_router(streams_router(runtime))
+    if runtime.events is not None:
+        app.include_router(events_router(runtime.events))
     uploads = Uploads(settings.server)
     app.include_router(images_router(runtime.models, uploads))
     app.include_router(gallery_router(runtime, uploads))
@@ -61,7 +64,7 @@ def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.server.allowed_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE", "OPTIONS"],
-            allow_headers=["Content-Type", "If-Match"],
+            allow_headers=["Content-Type", "If-Match", "Last-Event-ID"],
             expose_headers=["Location", "ETag", "Link", "Retry-After"],
         )
     app.add_middleware(
@@ -79,7 +82,7 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
     once requests are answered. Raises SettingsError for an address that is not allowed, UsageError for a taken one."""
     check_binding(settings.server)
     with contextlib.closing(_listen(settings.server)) as listener:
-        async with Runtime.start(settings) as runtime, Signalling.start(runtime) as signalling:
+        async with Runtime.start(settings, with_events=True) as runtime, Signalling.start(runtime) as signalling:
             config = uvicorn.Config(
                 create_app(runtime, signalling),
                 log_config=None,

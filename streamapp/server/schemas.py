@@ -6,6 +6,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamapp.choices import EventKind
+from streamapp.events.delivery import Outcome, TargetState
+from streamapp.events.event_log import EventLogState
+from streamapp.events.watcher import StreamWatcher
 from streamapp.faces import Mode
 from streamapp.pipeline.session import StreamSession
 from streamapp.results import DropReason
@@ -67,7 +71,7 @@ class StreamInfo(BaseModel):
             width=latest.result.width if latest else None,
             height=latest.result.height if latest else None,
             dropped=dict(session.dropped),
-            sinks=len(session.sinks),
+            sinks=sum(not isinstance(attachment.sink, StreamWatcher) for attachment in session.sinks),
             keyframes=dict(session.escalator.keyframes) if session.escalator else {},
         )
 
@@ -170,6 +174,49 @@ class JobQueueState(BaseModel):
     operations: dict[str, ModelRunState]
 
 
+class EventTargetState(BaseModel):
+    """Somebody the events are sent to."""
+
+    name: str
+    state: TargetState
+    error: str | None = Field(description="Why it is failing.")
+    waiting: int
+    retries: int
+    outcomes: dict[Outcome, int]
+
+
+class EventsState(BaseModel):
+    """The events since the start."""
+
+    by_kind: dict[EventKind, int]
+    waiting: int = Field(description="Not on disk yet.")
+    dropped: dict[DropReason, int] = Field(description="Not kept.")
+    store_error: str | None = Field(description="Why events cannot be kept just now.")
+    listeners: int = Field(description="Clients of /events/live.")
+    targets: list[EventTargetState]
+
+    @classmethod
+    def of(cls, state: EventLogState) -> EventsState:
+        return cls(
+            by_kind=state.by_kind,
+            waiting=state.waiting,
+            dropped=state.dropped,
+            store_error=state.store_error,
+            listeners=state.listeners,
+            targets=[
+                EventTargetState(
+                    name=target.name,
+                    state=target.state,
+                    error=target.error,
+                    waiting=target.waiting,
+                    retries=target.retries,
+                    outcomes=target.outcomes,
+                )
+                for target in state.targets
+            ],
+        )
+
+
 class Status(BaseModel):
     overall_status: str = Field(description="healthy or degraded")
     services: ServiceCounts
@@ -178,3 +225,4 @@ class Status(BaseModel):
     memory: MemoryState
     jobs: JobQueueState
     streams: list[StreamInfo]
+    events: EventsState | None = Field(description="null: events are switched off.")

@@ -10,8 +10,9 @@ from statistics import median
 import psutil
 
 from streamapp.errors import ModelError, UsageError
+from streamapp.events.event_log import EventLogState
 from streamapp.faces import Mode
-from streamapp.metrics import ModelFigures
+from streamapp.metrics import EventFigures, ModelFigures
 from streamapp.pipeline.keyframes import Reason
 from streamapp.results import DropReason
 from streamapp.runtime import Runtime
@@ -182,4 +183,18 @@ def model_figures(runtime: Runtime) -> ModelFigures:
         },
         jobs_dropped_by_reason={reason.value: state.dropped.get(reason, 0) for reason in DropReason},
         keyframes_by_reason={reason.value: keyframes[reason.value] for reason in Reason},
+    )
+
+
+def event_figures(state: EventLogState) -> EventFigures:
+    return EventFigures(
+        by_kind={kind.value: count for kind, count in state.by_kind.items()},
+        dropped_by_reason={reason.value: state.dropped.get(reason, 0) for reason in DropReason},
+        missed=state.missed,
+        outcomes={
+            (target.name, outcome.value): count
+            for target in state.targets
+            for outcome, count in target.outcomes.items()
+        },
+        waiting_by_target={target.name: target.waiting for target in state.targets},
     )

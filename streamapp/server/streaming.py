@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
+from uuid import UUID
 
 import cv2
 
+from streamapp.events.event_log import EventLog
+from streamapp.events.search import EventFilter
 from streamapp.pipeline.session import StreamSession
 from streamapp.sinks.base import Output
 from streamapp.sinks.overlay import OverlayPainter
 from streamapp.sinks.tap import Tap
 from streamapp.sources.base import SourceStatus
 
+HEARTBEAT_S = 5.0
+"""As KEEP_ALIVE_S, of the events of all streams."""
+RETRY_MS = 2000
+"""After so long a browser that lost its connection comes back."""
 BOUNDARY = "frame"
 JPEG_QUALITY = 80
 KEEP_ALIVE_S = 1.0
@@ -45,6 +53,18 @@ async def events(session: StreamSession) -> AsyncIterator[str]:
     finally:
         tap.release()
         await attachment.close()
+
+
+async def live_events(log: EventLog, wanted: EventFilter, after: UUID | None) -> AsyncIterator[str]:
+    """Server-sent events of what happens on all streams, each named by its kind, with its id: a client that reconnects
+    goes on from there."""
+    yield f"retry: {RETRY_MS}\n\n"
+    async with aclosing(log.follow(wanted, after, HEARTBEAT_S)) as messages:
+        async for message in messages:
+            if message is None:
+                yield ": quiet\n\n"
+            else:
+                yield f"id: {message.id}\n" + _event(message.kind, message.model_dump_json())
 
 
 async def motion_jpeg(session: StreamSession) -> AsyncIterator[bytes]:

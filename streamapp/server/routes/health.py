@@ -17,9 +17,10 @@ from streamapp.metrics import CONTENT_TYPE, Snapshot, exposition
 from streamapp.planning import PlanReport, plan_of, report_of
 from streamapp.results import DropReason
 from streamapp.runtime import Runtime
-from streamapp.server.schemas import HEALTHY, Health, Readiness, ServiceCounts, Status, StreamInfo
+from streamapp.server.schemas import HEALTHY, EventsState, Health, Readiness, ServiceCounts, Status, StreamInfo
 from streamapp.server.services import (
     ServiceBoard,
+    event_figures,
     gpu_in_use,
     memory_state,
     missing,
@@ -79,6 +80,7 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
             memory=memory_state(snapshot),
             jobs=queue_state(runtime.models.scheduler.state()),
             streams=[StreamInfo.of(session) for session in runtime.streams.values()],
+            events=None if runtime.events is None else EventsState.of(runtime.events.state),
         )
 
     @router.get("/plan")
@@ -118,4 +120,5 @@ def _snapshot(runtime: Runtime, peers: PeerCounts) -> Snapshot:
         viewers=peers.viewers,
         latency_s={name: value / 1e3 for name, value in quantiles},
         models=model_figures(runtime),
+        events=None if runtime.events is None else event_figures(runtime.events.state),
     )

@@ -1,0 +1,73 @@
+"""What happened on the streams: searched, and told as it happens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, BaseModel, Field
+
+from streamapp.choices import EventKind
+from streamapp.events.event_log import EventLog
+from streamapp.events.message import EventMessage
+from streamapp.events.search import EventFilter, EventQuery
+from streamapp.server import streaming
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_Stream = Annotated[str | None, Query(max_length=64, description="Only of this stream.")]
+_Time = Annotated[AwareDatetime | None, Query(description="ISO 8601 with a time zone, or Unix time in seconds.")]
+
+
+class EventPage(BaseModel):
+    """Events, newest first."""
+
+    events: list[EventMessage]
+    next_cursor: UUID | None = Field(description="For the page after this one; null if this is the last.")
+
+
+def _filter(
+    person: Annotated[UUID | None, Query(description="Only about this person.")] = None,
+    stream: _Stream = None,
+    kind: Annotated[list[EventKind] | None, Query(description="Only of these kinds; may be given again.")] = None,
+) -> EventFilter:
+    return EventFilter(person_id=person, stream=stream, kinds=frozenset(kind or ()))
+
+
+_Filter = Annotated[EventFilter, Depends(_filter)]
+
+
+def events_router(log: EventLog) -> APIRouter:
+    router = APIRouter(prefix="/events", tags=["events"])
+
+    @router.get("")
+    async def search_events(
+        wanted: _Filter,
+        since: Annotated[_Time, Query(alias="from")] = None,
+        until: Annotated[_Time, Query(alias="to", description="Not itself part of it.")] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        cursor: Annotated[UUID | None, Query(description="The next_cursor of the page before.")] = None,
+    ) -> EventPage:
+        """What happened, newest first."""
+        narrowed = EventFilter(
+            since=None if since is None else since.timestamp(),
+            until=None if until is None else until.timestamp(),
+            person_id=wanted.person_id,
+            stream=wanted.stream,
+            kinds=wanted.kinds,
+        )
+        found = await log.search(EventQuery(narrowed, limit + 1, before=cursor))
+        page = found[:limit]
+        return EventPage(events=page, next_cursor=page[-1].id if len(found) > limit else None)
+
+    @router.get("/live", response_class=StreamingResponse)
+    async def live_events(
+        wanted: _Filter,
+        last_event_id: Annotated[UUID | None, Header(description="Goes on after this event.")] = None,
+    ) -> StreamingResponse:
+        """Server-sent events as it happens, each named by its kind."""
+        events = streaming.live_events(log, wanted, last_event_id)
+        return StreamingResponse(events, media_type="text/event-stream", headers=_NO_STORE)
+
+    return router
