@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Annotated, TypeVar
 from uuid import UUID
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from streamapp import cli_enrolment
 from streamapp.errors import ExitCode, UsageError
+from streamapp.events.event_log import forget_people
 from streamapp.gallery.export import export_json
 from streamapp.gallery.gallery import retention_of, store_of
 from streamapp.gallery.store import GalleryStore
@@ -81,6 +82,7 @@ def erase(person: _Person, yes: Annotated[bool, typer.Option("--yes", help="Do n
     if not yes:
         typer.confirm(f"Erase {person} for good?", abort=True, err=True)
     erasure = _with_store(lambda store: store.erase(person, actor=ACTOR, now=time.time()))
+    _forget_events([person])
     typer.echo(f"{person} is erased")
     if not erasure.is_scrubbed:
         typer.echo("another program reads the database; its log is cleaned at the next change or start", err=True)
@@ -91,6 +93,7 @@ def retention() -> None:
     """Erase whose consent has run out and who was not seen for too long. Run it daily."""
     rule = retention_of(load_settings().gallery)
     swept = _with_store(lambda store: store.sweep(rule, actor=ACTOR, now=time.time()))
+    _forget_events(swept.erased)
     typer.echo(f"erased: {len(swept.consent_ended)} whose consent ran out, {len(swept.unseen)} not seen for too long")
     typer.echo(f"old rejections forgotten of: {len(swept.changed)}")
 
@@ -127,6 +130,13 @@ def _with_store(work: Callable[[GalleryStore], Awaitable[T]]) -> T:
             await store.close()
 
     return asyncio.run(run())
+
+
+def _forget_events(people: Collection[UUID]) -> None:
+    """Events of the erased, if there are any events, are nobody's any more."""
+    settings = load_settings().events
+    if people and settings.file.exists():
+        asyncio.run(forget_people(settings, people))
 
 
 def _print(table: Table) -> None:

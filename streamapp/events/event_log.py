@@ -6,13 +6,13 @@ import asyncio
 import importlib
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from streamapp.choices import EventKind
-from streamapp.errors import UsageError
+from streamapp.errors import EventStoreError, UsageError
 from streamapp.event_settings import EventSettings
 from streamapp.events.delivery import Delivery, Target, TargetHealth
 from streamapp.events.event import Event, EventIds
@@ -76,8 +76,7 @@ class EventLog:
     ) -> AsyncIterator[EventLog]:
         """Works for the length of the block. Raises EventStoreUnusable, and UsageError if a library is missing."""
         targets = _targets(settings)
-        rule = EventRetention(settings.max_days * _DAY_S, settings.max_events)
-        store = EventStore(EventTable(settings.file, BUSY_TIMEOUT_S), rule)
+        store = _store(settings)
         try:
             make_id = EventIds(clock, after=await store.open())
             log = cls(settings, store, make_id, targets, name_of)
@@ -202,6 +201,24 @@ class EventLog:
         while True:
             await self._store.tend(clock())
             await asyncio.sleep(TEND_S)
+
+
+async def forget_people(settings: EventSettings, people: Collection[UUID]) -> None:
+    """As `EventLog.forget`, while no log is at work. Raises EventStoreError if it could not be done."""
+    store = _store(settings)
+    try:
+        await store.open()
+        for person_id in people:
+            store.forget(person_id)
+        if not await store.settle():
+            raise EventStoreError(f"{store.error}; the next start of the server tries again")
+    finally:
+        await store.close()
+
+
+def _store(settings: EventSettings) -> EventStore:
+    rule = EventRetention(settings.max_days * _DAY_S, settings.max_events)
+    return EventStore(EventTable(settings.file, BUSY_TIMEOUT_S), rule)
 
 
 def _targets(settings: EventSettings) -> list[Target]:
