@@ -84,9 +84,7 @@ class VisitRules:
                 continue
             visit = self._of(track, here, result, at)
             visit.saw(track, result, at)
-            if visit.id is None and not self._has_appeared(visit):
-                continue
-            if visit.id is None:
+            if visit.id is None and self._has_appeared(visit):
                 visit.id = self._make_id()
                 events.append(self._event(visit, EventKind.APPEARED, at=visit.first_at, id_=visit.id))
             events += self._suspected(visit, track)
@@ -122,7 +120,7 @@ class VisitRules:
             visit.suspicion = None
             return []
         visit.suspicion = visit.suspicion or _Hold(None, visit.last_s)
-        if visit.is_spoof_told or not self._holds(visit.suspicion, visit):
+        if visit.is_spoof_told or visit.id is None or not self._holds(visit.suspicion, visit):
             return []
         visit.is_spoof_told = True
         return [self._event(visit, EventKind.SPOOF_SUSPECTED, score=liveness.score)]
@@ -135,7 +133,7 @@ class VisitRules:
             return []
         if visit.claim is None or visit.claim.what != identity.person_id:
             visit.claim = _Hold(identity.person_id, visit.last_s)
-        if identity.person_id == visit.person_id or not self._holds(visit.claim, visit):
+        if identity.person_id == visit.person_id or visit.id is None or not self._holds(visit.claim, visit):
             return []
         others = [other for other in self._visits if other is not visit and other.person_id == identity.person_id]
         if any(other.track in here for other in others):
