@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -173,6 +173,8 @@ class Delivery:
         while self._state is not TargetState.GONE:
             connected_s = self._clock()
             failure = await self._send_until_failure()
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError  # which a TaskGroup that fails at that moment swallows, before Python 3.13
             if self._clock() - connected_s > LONGEST_WAIT_S:
                 self._failures = 0
             self._fail(failure)
@@ -191,12 +193,12 @@ class Delivery:
                 if await link.greet():
                     self._reached()
                 await self._send_all(link)
-        except DeliveryFailed as failure:
-            return failure
-        except ExceptionGroup as failures:
-            return _first_failure(failures) or self._bug(failures)
         except Exception as error:  # noqa: BLE001 - supervisor: a bug in one target must not end the others
-            return self._bug(error)
+            errors = list(_leaves(error))
+            failure = next((leaf for leaf in errors if isinstance(leaf, DeliveryFailed)), None)
+            if failure is None:
+                _log.error("events to %s: internal error", self._target.name, exc_info=error)
+            return failure or DeliveryFailed(f"internal error: {type(errors[0]).__name__}")
         return DeliveryFailed("it ended the connection")
 
     async def _send_all(self, link: Link) -> None:
@@ -245,14 +247,11 @@ class Delivery:
             self._sending = None
         self._idle.set()
 
-    def _bug(self, error: Exception) -> DeliveryFailed:
-        _log.error("events to %s: internal error", self._target.name, exc_info=error)
-        return DeliveryFailed(f"internal error: {type(error).__name__}")
 
-
-def _first_failure(failures: BaseExceptionGroup[BaseException]) -> DeliveryFailed | None:
-    for failure in failures.exceptions:
-        found = _first_failure(failure) if isinstance(failure, BaseExceptionGroup) else failure
-        if isinstance(found, DeliveryFailed):
-            return found
-    return None
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group, or the error itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error

@@ -227,7 +227,7 @@ def _targets(settings: EventSettings) -> list[Target]:
         try:
             module = importlib.import_module("streamapp.events.mqtt")
         except ImportError as error:
-            raise UsageError(f"events.mqtt needs aiomqtt: pip install 'streamapp[mqtt]' ({error})") from error
+            raise UsageError(f"events.mqtt needs paho-mqtt: pip install 'streamapp[mqtt]' ({error})") from error
         target: Target = module.MqttTarget(settings.mqtt, settings.timeout_s)
         targets.append(target)
     return targets
