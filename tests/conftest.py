@@ -13,4 +13,5 @@ def kept_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     folder = tmp_path_factory.mktemp("kept")
     monkeypatch.setenv("STREAMAPP_GALLERY__FILE", str(folder / "gallery.db"))
     monkeypatch.setenv("STREAMAPP_GALLERY__KEY_FILE", str(folder / "gallery.key"))
+    monkeypatch.setenv("STREAMAPP_EVENTS__FILE", str(folder / "events.db"))
     return folder

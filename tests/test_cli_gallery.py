@@ -15,11 +15,15 @@ from uuid import UUID, uuid4
 import pytest
 from typer.testing import CliRunner, Result
 
+from streamapp.choices import EventKind
 from streamapp.cli_gallery import gallery_app
 from streamapp.errors import GalleryInUse, NotFound
+from streamapp.events.event_log import EventLog
 from streamapp.gallery.gallery import store_of
 from streamapp.gallery.people import Consent, Enrolment
 from streamapp.settings import load_settings
+from tests.events.scenes import BOB, event
+from tests.events.test_store import files_of
 from tests.gallery.enrolments import sample
 
 ROOT = Path(__file__).parent.parent
@@ -87,6 +91,21 @@ def test_erasing_asks_first(person: UUID) -> None:
     assert str(person) not in gallery("list").stdout
     again = CliRunner().invoke(gallery_app, ["erase", str(person), "--yes"])
     assert isinstance(again.exception, NotFound)
+
+
+def test_the_events_of_who_is_erased_are_nobodys(person: UUID) -> None:
+    settings = load_settings().events
+
+    async def publish() -> None:
+        async with EventLog.start(settings, lambda _: None) as log:
+            log.publish(event(EventKind.IDENTIFIED, person_id=person))
+            log.publish(event(EventKind.IDENTIFIED, person_id=BOB))
+
+    asyncio.run(publish())
+    assert person.bytes in files_of(settings.file)
+    gallery("erase", str(person), "--yes")
+    assert person.bytes not in files_of(settings.file)
+    assert BOB.bytes in files_of(settings.file)
 
 
 def test_retention_says_what_it_did_and_does_it_once(person: UUID) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamapp.metrics import ModelFigures, Snapshot, exposition
+from streamapp.metrics import EventFigures, ModelFigures, Snapshot, exposition
 
 SNAPSHOT = Snapshot(
     version="1.2.3",
@@ -30,6 +30,13 @@ SNAPSHOT = Snapshot(
         run_s_by_operation={"yolov10n-face": 0.03},
         jobs_dropped_by_reason={"queue_full": 4},
         keyframes_by_reason={"new_track": 6},
+    ),
+    events=EventFigures(
+        by_kind={"appeared": 3, "left": 2},
+        dropped_by_reason={"queue_full": 1},
+        missed=4,
+        outcomes={("alarm", "delivered"): 5, ("alarm", "given_up"): 0},
+        waiting_by_target={"alarm": 2},
     ),
 )
 
@@ -63,6 +70,13 @@ def test_every_figure_is_there_with_its_type_and_help() -> None:
         ("streamapp_batch_seconds", "yolov10n-face"): 0.03,
         ("streamapp_jobs_dropped_total", "queue_full"): 4,
         ("streamapp_keyframes_total", "new_track"): 6,
+        ("streamapp_events_total", "appeared"): 3,
+        ("streamapp_events_total", "left"): 2,
+        ("streamapp_events_dropped_total", "queue_full"): 1,
+        ("streamapp_events_missed_total",): 4,
+        ("streamapp_events_waiting", "alarm"): 2,
+        ("streamapp_event_deliveries_total", "delivered", "alarm"): 5,
+        ("streamapp_event_deliveries_total", "given_up", "alarm"): 0,
     }
     assert families["streamapp_dropped"].type == "counter"
     assert all(family.documentation for family in families.values())

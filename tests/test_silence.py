@@ -35,7 +35,11 @@ def models() -> Path:
 
 def run_python(*arguments: str, **environment: str) -> SilentRun:
     """Runs this interpreter in the room, in the checkout, with settings in the environment."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("STREAMAPP_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("STREAMAPP_") or name == "STREAMAPP_EVENTS__FILE"
+    }
     return run_in_silence(
         [sys.executable, *arguments], timeout_s=120, env={**kept, **environment}, cwd=CHECKOUT
     )  # fmt: skip

@@ -171,3 +171,14 @@ async def test_the_end_waits_for_a_target_that_takes_events_and_for_no_other() -
             await delivery.drain(60)
     delivery.abandon()
     assert (delivery.health.outcomes[Outcome.CLOSED], delivery.health.waiting) == (1, 0)
+
+
+async def test_the_end_is_not_missed_while_it_fails() -> None:
+    """A TaskGroup that fails at the moment it is cancelled forgets that it was, before Python 3.13."""
+    for turns in range(40):
+        target = ScriptedTarget()
+        target.is_open = False
+        async with asyncio.timeout(10), delivering(target) as delivery:
+            delivery.offer(event())
+            for _ in range(turns):
+                await asyncio.sleep(0)

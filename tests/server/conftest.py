@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from streamapp.event_settings import EventSettings
 from streamapp.pipeline.session import StreamSession
 from streamapp.runtime import Runtime
 from streamapp.sections import ModelSettings, ServerSettings, WebRtcSettings
@@ -56,14 +57,16 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
         webrtc: WebRtcSettings | None = None,
         server: ServerSettings | None = None,
         models: ModelSettings | None = None,
+        events: EventSettings | None = None,
     ) -> AsyncIterator[Bench]:
         settings = Settings(
             webrtc=webrtc or WebRtcSettings(),
             server=server or ServerSettings(),
             models=models or ModelSettings(),
+            events=events or EventSettings(enabled=False),
         )
         async with (
-            Runtime.start(settings, lambda: ScriptedScreener([[FACE]])) as runtime,
+            Runtime.start(settings, lambda: ScriptedScreener([[FACE]]), with_events=True) as runtime,
             Signalling.start(runtime) as signalling,
         ):
             transport = httpx.ASGITransport(create_app(runtime, signalling), raise_app_exceptions=False)
