@@ -47,7 +47,10 @@ async function older() {
 }
 
 function follow() {
-  feed = new EventSource(`/events/live?${query(false)}`);
+  const asked = query(false);
+  const newest = find("events").firstElementChild?.dataset.id;
+  if (newest) asked.append("after", newest); // what happened since the search
+  feed = new EventSource(`/events/live?${asked}`);
   feed.addEventListener("open", () => phase("live", "Live"));
   feed.addEventListener("error", () => phase("waiting", "Reconnecting"));
   for (const kind of Object.keys(KINDS)) feed.addEventListener(kind, ({ data }) => show(JSON.parse(data)));

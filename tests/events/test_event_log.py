@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -42,6 +43,9 @@ class Reader:
         self.may_read = asyncio.Event()
         self.may_read.set()
         self._followed = log.follow(wanted, after, 0.05)
+
+    def has_heard(self, count: int) -> bool:
+        return len(self.heard) == count
 
     async def run(self) -> None:
         async with aclosing(self._followed) as messages:
@@ -133,7 +137,7 @@ async def test_a_slow_reader_misses_nothing(tmp_path: Path, monkeypatch: pytest.
                 log.publish(one)
             await asyncio.sleep(0)
             reader.may_read.set()
-            await until(lambda burst=burst: len(reader.heard) == burst)
+            await until(partial(reader.has_heard, burst))
         assert [message.id for message in reader.heard] == [one.id for one in events]
         assert log.state.missed > 0
         reading.cancel()

@@ -64,10 +64,11 @@ def events_router(log: EventLog) -> APIRouter:
     @router.get("/live", response_class=StreamingResponse)
     async def live_events(
         wanted: _Filter,
+        after: Annotated[UUID | None, Query(description="Begins after this event; the header is stronger.")] = None,
         last_event_id: Annotated[UUID | None, Header(description="Goes on after this event.")] = None,
     ) -> StreamingResponse:
         """Server-sent events as it happens, each named by its kind."""
-        events = streaming.live_events(log, wanted, last_event_id)
+        events = streaming.live_events(log, wanted, last_event_id or after)
         return StreamingResponse(events, media_type="text/event-stream", headers=_NO_STORE)
 
     return router
