@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,15 +14,19 @@ from streamapp.choices import EventKind
 from streamapp.event_settings import EventSettings
 from streamapp.events.message import EventMessage
 from streamapp.events.search import EventQuery
+from streamapp.faces import Mode
 from streamapp.runtime import Runtime
-from streamapp.sections import ModelSettings, SourceSettings
+from streamapp.sections import GallerySettings, ModelSettings, SourceSettings
 from streamapp.settings import Settings
 from streamapp.sources.base import Pace
 from streamapp.sources.open import open_source
+from tests.events.test_store import files_of
 from tests.fakes import ScriptedScreener
+from tests.pipeline.test_identity_on_streams import CLIP, enrolled, first_picture
 from tests.rtsp_server import gst_server
+from tests.shared_data import shared_file
 from tests.waiting import until
-from tests.weights import SHORT_RANGE, weights_of
+from tests.weights import SHORT_RANGE, models_folder, weights_of
 
 FACE = (100.0, 60.0, 200.0, 180.0)
 
@@ -49,6 +54,36 @@ async def test_faces_of_the_demo_come_and_go(tmp_path: Path) -> None:
     assert len(events) == len(appeared) + len(left), "nothing else is told in mode fast"
     assert sorted(str(one.visit) for one in left) == sorted(str(one.id) for one in appeared), "each came and left once"
     assert all(one.duration_s is not None and one.duration_s >= 0.5 for one in left)
+
+
+@pytest.mark.weights
+@pytest.mark.media
+async def test_who_is_enrolled_is_identified_once_and_forgotten_when_erased(tmp_path: Path) -> None:
+    """Real pictures, real recognisers, a real gallery."""
+    clip, file = shared_file(CLIP), tmp_path / "events.db"
+    gallery = GallerySettings(file=tmp_path / "gallery.db", key_file=tmp_path / "gallery.key", identify_spoofs=True)
+    models = ModelSettings(dir=models_folder(tmp_path))
+    chosen = Settings(models=models, gallery=gallery, events=EventSettings(file=file))
+    async with Runtime.start(chosen, with_events=True) as runtime:
+        assert runtime.events is not None
+        person = await enrolled(runtime.models, "Ada", first_picture(clip))
+        runtime.open_stream(
+            "clip",
+            lambda numbering: open_source(str(clip), numbering, chosen.sources, pace=Pace.ASAP),
+            mode=Mode.FULL,
+            max_frames=90,
+            lossless=True,
+        )
+        session = await runtime.wait_closed("clip")
+        assert session.error is None
+        events = [one for one in await events_of(runtime) if one.kind is not EventKind.SPOOF_SUSPECTED]
+        assert [one.kind for one in events] == [EventKind.APPEARED, EventKind.IDENTIFIED, EventKind.LEFT]
+        assert [(one.person_id, one.name) for one in events[1:]] == [(person.id, "Ada")] * 2
+        assert person.id.bytes in files_of(file)
+        await runtime.models.identification.gallery.erase(person.id, actor="test", now=time.time())
+        assert await runtime.events.settle()
+        assert {one.person_id for one in await events_of(runtime)} == {None}
+        assert person.id.bytes not in files_of(file)
 
 
 @asynccontextmanager
