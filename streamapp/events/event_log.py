@@ -14,7 +14,7 @@ from uuid import UUID
 from streamapp.choices import EventKind
 from streamapp.errors import EventStoreError, UsageError
 from streamapp.event_settings import EventSettings
-from streamapp.events.delivery import Delivery, Target, TargetHealth
+from streamapp.events.delivery import Delivery
 from streamapp.events.event import Event, EventIds
 from streamapp.events.event_table import EventTable
 from streamapp.events.feed import EventFeed
@@ -22,6 +22,7 @@ from streamapp.events.message import EventMessage, NameOf
 from streamapp.events.outages import OutageRules
 from streamapp.events.search import EventFilter, EventQuery
 from streamapp.events.store import EventRetention, EventStore
+from streamapp.events.target import Target, TargetHealth
 from streamapp.events.visits import VisitRules, VisitTimes
 from streamapp.events.watcher import StreamWatcher
 from streamapp.events.webhook import Webhook

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamapp.choices import EventKind
-from streamapp.events.delivery import Outcome, TargetState
 from streamapp.events.event_log import EventLogState
+from streamapp.events.target import Outcome, TargetState
 from streamapp.events.watcher import StreamWatcher
 from streamapp.faces import Mode
 from streamapp.pipeline.session import StreamSession

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 from streamapp.choices import EventKind
 from streamapp.errors import DeliveryFailed
-from streamapp.events.delivery import Delivery, Outcome, TargetState
+from streamapp.events.delivery import Delivery
 from streamapp.events.message import EventMessage
+from streamapp.events.target import Outcome, TargetState
 from tests.events.scenes import ADA, event
 from tests.waiting import until
 

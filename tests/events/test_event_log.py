@@ -15,11 +15,11 @@ from streamapp.choices import EventKind
 from streamapp.errors import EventStoreUnusable
 from streamapp.event_settings import EventSettings, WebhookSettings
 from streamapp.events import feed as feeds
-from streamapp.events.delivery import Outcome
 from streamapp.events.event import Event, EventIds
 from streamapp.events.event_log import EventLog, forget_people
 from streamapp.events.message import EventMessage
 from streamapp.events.search import EventFilter, EventQuery
+from streamapp.events.target import Outcome
 from tests.events.receiver import HANG, SECRET, Receiver
 from tests.events.scenes import ADA, BOB, event
 from tests.events.test_store import files_of

@@ -17,8 +17,9 @@ paho = pytest.importorskip("paho.mqtt.client", reason="pip install 'streamapp[mq
 
 from streamapp.choices import EventKind  # noqa: E402 - after the skip
 from streamapp.event_settings import MqttSettings  # noqa: E402
-from streamapp.events.delivery import Delivery, Outcome, TargetState  # noqa: E402
+from streamapp.events.delivery import Delivery  # noqa: E402
 from streamapp.events.mqtt import MqttTarget  # noqa: E402
+from streamapp.events.target import Outcome, TargetState  # noqa: E402
 from tests.events.scenes import ADA, event  # noqa: E402
 from tests.mqtt_broker import PASSWORD, USER, Broker, mqtt_broker  # noqa: E402
 from tests.waiting import until  # noqa: E402

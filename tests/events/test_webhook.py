@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from streamapp.choices import EventKind
 from streamapp.event_settings import WebhookSettings
-from streamapp.events.delivery import Delivery, Outcome, TargetState
+from streamapp.events.delivery import Delivery
+from streamapp.events.target import Outcome, TargetState
 from streamapp.events.webhook import Webhook, signature
 from tests.events.receiver import CUT, DRIP, HANG, SECRET, Receiver, answer
 from tests.events.scenes import ADA, NOW, event
