@@ -88,7 +88,7 @@ async def test_blur_is_measured_in_the_picture(tmp_path: Path) -> None:
 async def test_a_model_that_gave_no_answer_is_an_error_and_no_fault_of_the_picture(
     tmp_path: Path, name: str, outcome: Dropped | Failed, error: type[Exception]
 ) -> None:
-    with pytest.raises(error, match="broken|full"):
+    with pytest.raises(error, match=r"broken|full"):
         await appraised(tmp_path, {**script(), name: outcome})
 
 

@@ -15,7 +15,7 @@ from streamapp.sections import ModelSettings, ServerSettings, WebRtcSettings
 from streamapp.server.app import create_app
 from streamapp.server.signalling import Signalling
 from streamapp.settings import Settings
-from tests.fakes import NumberedSource, ScriptedScreener
+from tests.fakes import Box, NumberedSource, ScriptedScreener
 from tests.webrtc_peers import WebPeer, use_loopback
 
 FACE = (100.0, 60.0, 200.0, 180.0)
@@ -56,6 +56,7 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
         webrtc: WebRtcSettings | None = None,
         server: ServerSettings | None = None,
         models: ModelSettings | None = None,
+        face: Box = FACE,
     ) -> AsyncIterator[Bench]:
         settings = Settings(
             webrtc=webrtc or WebRtcSettings(),
@@ -63,7 +64,7 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
             models=models or ModelSettings(),
         )
         async with (
-            Runtime.start(settings, lambda: ScriptedScreener([[FACE]])) as runtime,
+            Runtime.start(settings, lambda: ScriptedScreener([[face]])) as runtime,
             Signalling.start(runtime) as signalling,
         ):
             transport = httpx.ASGITransport(create_app(runtime, signalling), raise_app_exceptions=False)
