@@ -152,6 +152,10 @@ async def test_what_is_not_surely_live_is_refused(tmp_path: Path) -> None:
     assert {code for one in await live(tmp_path, 0.6, 0.5) for code in codes(one)} == {RefusalCode.NOT_LIVE}
 
 
+async def test_a_good_beginning_does_not_carry_what_follows(tmp_path: Path) -> None:
+    assert all(appraisal.refusals for appraisal in await live(tmp_path, 0.9, 0.6, 0.6, 0.4))
+
+
 async def test_one_good_moment_does_not_make_a_print_live(tmp_path: Path) -> None:
     assert all(appraisal.refusals for appraisal in await live(tmp_path, 0.05, 0.95, 0.1))
 
