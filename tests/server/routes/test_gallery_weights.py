@@ -123,3 +123,21 @@ async def test_nearly_all_ordinary_photos_pass(start_bench: StartBench, tmp_path
             response = await enroll(bench, photo(name), name=name, allow_duplicate="true")
             taken += response.status_code == 201
     assert taken >= len(names) - 1
+
+
+async def test_a_damaged_gallery_is_told_and_left_alone_and_the_models_go_on(
+    start_bench: StartBench, tmp_path: Path, kept_elsewhere: Path
+) -> None:
+    file = kept_elsewhere / "gallery.db"
+    file.write_bytes(b"not a database" * 1000)
+    (tmp_path / "weights").mkdir()
+    async with start_bench(models=ModelSettings(dir=models_folder(tmp_path / "weights"))) as bench:
+        for response in (
+            await bench.http.get("/gallery/people"),
+            await enroll(bench, photo("img1")),
+            await post(bench, "identify", photo("img1")),
+        ):
+            assert (response.status_code, problem(response)) == (503, "gallery_unusable")
+        verified = await post(bench, "verify", photo("img1"), photo("img2"))
+        assert (verified.status_code, verified.json()["same"]) == (200, True)
+    assert file.read_bytes() == b"not a database" * 1000
