@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +16,8 @@ from streamapp.frame import Box, Image
 from streamapp.gallery.gate import FaceView, GateRules, Refusal, face_meant, pose_of, refusals
 from streamapp.gallery.people import Sample
 from streamapp.models import PICTURE_DEADLINE_S, RETRY_AFTER_S, Models
-from streamapp.pipeline.aggregate import FaceHistory, Findings, Moment
+from streamapp.pipeline.aggregate import LIVE_ABOVE, SPOOF_BELOW, Findings
 from streamapp.pipeline.examiner import Asker, Examination
-from streamapp.pipeline.keyframes import Reason
 from streamapp.pipeline.merging import SeenFace
 from streamapp.pipeline.shots import FaceShot, sharpness
 from streamapp.results import LivenessState
@@ -126,12 +126,14 @@ class FaceReader:
         return [Appraisal(view, refusals(view, asked, rules)) for view in views]
 
     def _liveness(self, findings: Sequence[Findings]) -> LivenessState | None:
-        """None only where there is no model to tell; what it says that is not a number decides nothing."""
-        history = FaceHistory()
-        for place, found in enumerate(findings):
-            history.add(found, Moment(place, 0.0, Reason.ASKED))
-        undecided = LivenessState.UNDECIDED if self._models.lineup.antispoofer else None
-        return history.liveness or undecided
+        """By the mean of all; None only where there is no model to tell. What is not a number decides nothing."""
+        if self._models.lineup.antispoofer is None:
+            return None
+        scores = [found.liveness[1].live for found in findings if found.liveness is not None]
+        mean = float(np.mean(scores)) if scores else math.nan
+        if mean >= LIVE_ABOVE:
+            return LivenessState.LIVE
+        return LivenessState.SPOOF if mean <= SPOOF_BELOW else LivenessState.UNDECIDED
 
 
 def _asker(owner: str) -> Asker:

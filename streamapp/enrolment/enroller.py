@@ -118,7 +118,7 @@ class Enroller:
             if not score.level >= self._same_from:
                 detail = (
                     f"this is not like the person enrolled (similarity {score.level:.2f}, {self._same_from:.2f} is "
-                    "needed); enroll somebody new, or erase and enroll them anew if their pictures changed"
+                    "needed); enroll somebody new, or erase and enroll them anew if their looks changed"
                 )
                 return Refused(RefusedBecause.DIFFERENT_PEOPLE, detail, tuple(pictures))
             similar = await self._similar(

@@ -58,7 +58,7 @@ class GateRules:
 
     min_eyes_px: float = 32.0
     """Between the eyes; recognisers see them about 35 apart, so smaller faces would have to be blown up."""
-    min_sharpness: float = 0.5
+    min_sharpness: float = 0.6
     max_sideways: float = 0.3
     nose_height: tuple[float, float] = (0.3, 0.85)
     max_outside: float = 0.15

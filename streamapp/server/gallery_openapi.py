@@ -38,7 +38,7 @@ _PICTURE: dict[str, Any] = {
 }
 _BLURRED = _PICTURE | {
     "accepted": False,
-    "refusals": [{"code": "face_blurred", "detail": "the face is blurred (sharpness 0.31, 0.5 is needed): hold still"}],
+    "refusals": [{"code": "face_blurred", "detail": "the face is blurred (sharpness 0.31, 0.6 is needed): hold still"}],
     "sharpness": 0.31,
 }
 _SCORES = [{"model": "arcface-mbf-w600k-int8", "cosine": 0.71, "level": 8.93}]

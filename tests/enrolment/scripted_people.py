@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
+from av import VideoFrame
 
 from streamapp.findings import Embedding, Liveness
 from streamapp.frame import Image
@@ -20,10 +23,11 @@ from streamapp.models import Models
 from streamapp.results import LivenessState
 from streamapp.sections import GallerySettings
 from streamapp.settings import Settings
+from streamapp.sources.base import FrameNumbering, Outlet
 from streamapp.zoo.base import Crop
 from streamapp.zoo.session import Device
 from tests.fakes import Answer, ScriptedScheduler
-from tests.pipeline.lineups import ANTISPOOF, EVERYTHING, RECOGNISERS, answers, lineup
+from tests.pipeline.lineups import ANTISPOOF, RECOGNISERS, answers, lineup
 from tests.zoo.variants import hollow_registry
 
 NOW = 1_800_000_000.0
@@ -71,14 +75,31 @@ def script(*boxes: tuple[float, float, float, float], live: float = 0.95) -> dic
     return said | {ANTISPOOF: lambda _: Liveness(live, (("spoof", 1 - live),))}
 
 
+class PortraitSource:
+    """A live Source of pictures of somebody, 30 a second, who may change; for ever, or so many."""
+
+    live = True
+
+    def __init__(self, numbering: FrameNumbering, person: Callable[[int], int], *, count: int = 1_000_000) -> None:
+        self._numbering, self._person, self._count = numbering, person, count
+
+    async def run(self, outlet: Outlet) -> None:
+        start_s = time.monotonic()
+        outlet.connected()
+        for number in range(self._count):
+            await asyncio.sleep(max(0.0, start_s + number / 30 - time.monotonic()))
+            video = VideoFrame.from_ndarray(picture(self._person(number), take=number % 7), format="rgb24")
+            outlet.offer(self._numbering.frame(video, number / 30, arrived_s=time.monotonic()))
+        await asyncio.Event().wait()
+
+
 def consent(*, until: float = NOW + DAY_S) -> Consent:
     return Consent("Ada herself, in writing", "text-2026-01", NOW - 60, until)
 
 
 async def use_script(models: Models, folder: Path, scheduler: ScriptedScheduler, settings: GallerySettings) -> Gallery:
-    """Has models answer from a script, with an open gallery, which is the caller's to close."""
-    folder.mkdir(exist_ok=True)
-    models.registry = hollow_registry(folder, *EVERYTHING)
+    """Has models answer from a script, with an open gallery, which is the caller's to close. folder: for files that
+    look like weights."""
     models.lineup = lineup(folder)
     models.scheduler = scheduler  # type: ignore[assignment]  # a Scheduler as well
     gallery = Gallery(store_of(settings), FUSION, settings)
@@ -94,6 +115,6 @@ async def scripted_models(
     settings = Settings()
     settings = settings.model_copy(update={"gallery": settings.gallery.model_copy(update=gallery_settings)})
     models = Models(settings, hollow_registry(folder), Device.CPU)
-    gallery = await use_script(models, folder / "weights", scheduler or ScriptedScheduler(script()), settings.gallery)
+    gallery = await use_script(models, folder, scheduler or ScriptedScheduler(script()), settings.gallery)
     yield models
     await gallery.close()

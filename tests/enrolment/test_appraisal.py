@@ -88,7 +88,7 @@ async def test_blur_is_measured_in_the_picture(tmp_path: Path) -> None:
 async def test_a_model_that_gave_no_answer_is_an_error_and_no_fault_of_the_picture(
     tmp_path: Path, name: str, outcome: Dropped | Failed, error: type[Exception]
 ) -> None:
-    with pytest.raises(error, match="broken|full"):
+    with pytest.raises(error, match=r"broken|full"):
         await appraised(tmp_path, {**script(), name: outcome})
 
 
@@ -150,6 +150,10 @@ async def test_a_live_face_passes_by_all_its_shots_together(tmp_path: Path) -> N
 
 async def test_what_is_not_surely_live_is_refused(tmp_path: Path) -> None:
     assert {code for one in await live(tmp_path, 0.6, 0.5) for code in codes(one)} == {RefusalCode.NOT_LIVE}
+
+
+async def test_a_good_beginning_does_not_carry_what_follows(tmp_path: Path) -> None:
+    assert all(appraisal.refusals for appraisal in await live(tmp_path, 0.9, 0.6, 0.6, 0.4))
 
 
 async def test_one_good_moment_does_not_make_a_print_live(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ async def test_it_is_sent_until_it_is_taken_and_in_order() -> None:
     waits: list[float] = []
     async with (
         Receiver(statuses(*failures)).serve() as receiver,
-        delivering(receiver.url, timeout_s=0.1, waits=waits) as delivery,
+        delivering(receiver.url, timeout_s=1.0, waits=waits) as delivery,
     ):
         for one in events:
             delivery.offer(one)

@@ -16,7 +16,7 @@ from streamapp.sections import ModelSettings, ServerSettings, WebRtcSettings
 from streamapp.server.app import create_app
 from streamapp.server.signalling import Signalling
 from streamapp.settings import Settings
-from tests.fakes import NumberedSource, ScriptedScreener
+from tests.fakes import Box, NumberedSource, ScriptedScreener
 from tests.webrtc_peers import WebPeer, use_loopback
 
 FACE = (100.0, 60.0, 200.0, 180.0)
@@ -58,6 +58,7 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
         server: ServerSettings | None = None,
         models: ModelSettings | None = None,
         events: EventSettings | None = None,
+        face: Box = FACE,
     ) -> AsyncIterator[Bench]:
         settings = Settings(
             webrtc=webrtc or WebRtcSettings(),
@@ -66,7 +67,7 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
             events=events or EventSettings(enabled=False),
         )
         async with (
-            Runtime.start(settings, lambda: ScriptedScreener([[FACE]]), with_events=True) as runtime,
+            Runtime.start(settings, lambda: ScriptedScreener([[face]]), with_events=True) as runtime,
             Signalling.start(runtime) as signalling,
         ):
             transport = httpx.ASGITransport(create_app(runtime, signalling), raise_app_exceptions=False)

@@ -17,6 +17,7 @@ from streamapp.enrolment.appraisal import Appraisal, FaceReader
 from streamapp.enrolment.enroller import Enrolled, Enroller, Refused, RefusedBecause, checked, complaints
 from streamapp.enrolment.live_tracks import appraised_track, rejected_track
 from streamapp.enrolment.recognition import identified, verified
+from streamapp.errors import UsageError
 from streamapp.gallery.export import export_json
 from streamapp.gallery.gallery import Gallery
 from streamapp.gallery.gate import COMPARABLE, GateRules
@@ -74,10 +75,17 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
         return runtime.models.identification.gallery
 
     async def photos(request: Request, form: Form, rules: GateRules) -> list[Appraisal]:
-        """One after the other, so that a single one is decoded at a time."""
+        """One after the other, so that a single one is decoded at a time. A file that is no picture refuses them
+        all."""
+        found = []
         async with connected(request):
-            client = _client(request)
-            return [await reader.photo(await uploads.decoded(file), rules, client=client) for file in form.files]
+            for number, file in enumerate(form.files, 1):
+                try:
+                    rgb = await uploads.decoded(file)
+                except UsageError as error:
+                    raise type(error)(f"picture {number}: {error}") from error
+                found.append(await reader.photo(rgb, rules, client=_client(request)))
+        return found
 
     async def pictures_of(
         request: Request, wanted_with: type[F], wanted_of: type[T], check: Callable[[F | T], None]
