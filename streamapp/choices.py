@@ -64,3 +64,10 @@ class EventKind(StrEnum):
     LEFT = "left"
     STREAM_LOST = "stream_lost"
     STREAM_RECOVERED = "stream_recovered"
+
+
+class Https(StrEnum):
+    """Whether the server makes itself a certificate."""
+
+    OFF = "off"
+    AUTO = "auto"

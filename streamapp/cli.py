@@ -12,7 +12,8 @@ import typer
 import uvloop
 from rich.console import Console
 
-from streamapp import __version__, cli_evaluate, cli_gallery, cli_models, cli_plan, cli_run
+from streamapp import __version__, cli_evaluate, cli_gallery, cli_models, cli_plan, cli_run, cli_token
+from streamapp.choices import Https
 from streamapp.doctor import CheckStatus, diagnose
 from streamapp.errors import ExitCode, StreamappError
 from streamapp.faces import Mode
@@ -33,6 +34,7 @@ app.add_typer(cli_models.models_app, name="models")
 app.add_typer(cli_gallery.gallery_app, name="gallery")
 app.add_typer(cli_evaluate.evaluate_app, name="evaluate")
 app.add_typer(cli_plan.plan_app, name="plan")
+app.add_typer(cli_token.token_app, name="token")
 
 
 def main() -> None:
@@ -74,14 +76,27 @@ def run(
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
+    https: Annotated[Https | None, typer.Option(help="auto: over TLS, with a certificate made at first use.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM file of a certificate to use instead.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
 ) -> None:
     """Start the server: the page, WebRTC and the HTTP API."""
-    from streamapp.server.app import serve as serve_forever  # its libraries take a second to load; `run` needs none
+    # Their libraries take a second to load; `run` needs none.
+    from streamapp.access.certificate import fingerprint
+    from streamapp.server.addresses import certificate_of
+    from streamapp.server.app import serve as serve_forever
 
     settings = _settings("INFO")
-    changes = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
-    settings = settings.model_copy(update={"server": settings.server.model_copy(update=changes)})
-    _run(serve_forever(settings, ready=lambda address: typer.echo(f"streamapp is at {address}  (Ctrl-C stops it)")))
+    given = {"host": host, "port": port, "https": https, "tls_cert": tls_cert, "tls_key": tls_key}
+    settings = settings.with_server({name: value for name, value in given.items() if value is not None})
+
+    def announce(address: str) -> None:
+        typer.echo(f"streamapp is at {address}  (Ctrl-C stops it)")
+        certificate = certificate_of(settings.server)
+        if certificate is not None:
+            typer.echo(f"certificate {certificate.certificate}, SHA-256 {fingerprint(certificate.certificate)}")
+
+    _run(serve_forever(settings, ready=announce))
 
 
 @app.command()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import os
+import ssl
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -11,19 +13,31 @@ from rich.table import Table
 
 from streamapp.errors import UsageError
 from streamapp.server.schemas import JobQueueState, MemoryState, Status
+from streamapp.settings import TOKEN_VARIABLE
 
 TIMEOUT_S = 10.0
 
 
 def fetch_status(address: str) -> Status:
-    """The state of the server at an http address. Raises UsageError if none of ours answers there."""
+    """The state of the server at an http or https address, asked for with the token of the environment, if there is
+    one. Raises UsageError if none of ours answers there."""
     parts = urlsplit(address)
-    if parts.scheme != "http" or not parts.hostname:
-        raise UsageError(f"{address} is not the http:// address of a server")
-    connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=TIMEOUT_S)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{address} is not the http:// or https:// address of a server")
+    token = os.environ.get(TOKEN_VARIABLE)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
     try:
-        connection.request("GET", "/status")
-        return Status.model_validate_json(connection.getresponse().read())
+        connection.request("GET", "/status", headers=headers)
+        response = connection.getresponse()
+        if response.status in (401, 403):
+            raise UsageError(f"{address} wants a token with the scope view in the environment as {TOKEN_VARIABLE}")
+        return Status.model_validate_json(response.read())
+    except ssl.SSLCertVerificationError as error:
+        raise UsageError(
+            f"the certificate of {address} is not trusted here; name its file in the environment as SSL_CERT_FILE"
+        ) from error
     except (OSError, http.client.HTTPException) as error:
         raise UsageError(f"no server answers at {address} ({error}); start one with `streamapp serve`") from error
     except ValidationError as error:

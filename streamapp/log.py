@@ -13,10 +13,13 @@ from streamapp.sections import LogSettings
 _USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@]*@")
 _SECRET_QUERY = re.compile(r"(?P<name>(?:token|password|passwd|pwd|secret|key|auth)=)[^&\s]+", re.IGNORECASE)
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
+_BEARER = re.compile(r"(?P<kind>\bbearer\s+)[^\s\"',;]+", re.IGNORECASE)
+_OWN_TOKEN = re.compile(r"\bsapp_[A-Za-z0-9_-]{20,}")
 
 
 def redact(text: str) -> str:
-    """Removes user names, passwords and tokens from every address in `text`, and the secrets of webhooks."""
+    """Removes user names, passwords and tokens from every address in `text`; secrets of webhooks and access tokens."""
+    text = _BEARER.sub(r"\g<kind>***", _OWN_TOKEN.sub("sapp_***", text))
     text = _USERINFO.sub(r"\g<scheme>***@", text)
     text = _WEBHOOK_SECRET.sub("whsec_***", text)
     return _SECRET_QUERY.sub(r"\g<name>***", text)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, model_validator
 
-from streamapp.choices import Backend, DeviceChoice, GalleryBackend, Precision, Profile, ScreenRuntime
+from streamapp.choices import Backend, DeviceChoice, GalleryBackend, Https, Precision, Profile, ScreenRuntime
 from streamapp.faces import Mode
+
+PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+"""RFC 1918, RFC 6598 (carriers and VPNs), RFC 4193."""
 
 
 class _Section(BaseModel):
@@ -16,15 +20,29 @@ class _Section(BaseModel):
 
 
 class ServerSettings(_Section):
-    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs `allow_remote`.")
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on. Anything but loopback needs a token: `streamapp token create`."
+    )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="TCP port; 0 takes a free one.")
-    allow_remote: bool = Field(
-        False,
-        description="Listen on an address other machines reach. There is no login yet: whoever reaches it can use it.",
+    token_file: Path = Field(
+        Path("keys/tokens.json"),
+        description="Who may use the server. Once the file is there, every request needs a token: docs/security.md.",
+    )
+    https: Https = Field(
+        Https.OFF,
+        description="auto: over TLS, with a certificate that the server makes and signs itself at the first start. "
+        "Browsers give cameras to pages over https only, unless they come from this machine.",
+    )
+    tls_cert: Path | None = Field(None, description="PEM file of a certificate, with its chain, to use instead.")
+    tls_key: Path | None = Field(None, description="PEM file of the key of `tls_cert`, without a passphrase.")
+    certificate_dir: Path = Field(Path("keys/https"), description="Where the server keeps the certificate it made.")
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (), description="Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
     )
     allowed_hosts: tuple[str, ...] = Field(
         ("localhost", "127.0.0.1", "[::1]"),
-        description="Host names by which the server may be addressed (DNS rebinding guard).",
+        description="Host names by which the server may be addressed (DNS rebinding guard), besides `host` and, where "
+        "other machines reach it, this machine's own names and addresses.",
     )
     allowed_origins: tuple[str, ...] = Field(
         (), description="Further origins (scheme://host:port) whose pages may use the API; the server's own always may."
@@ -40,6 +58,24 @@ class ServerSettings(_Section):
     max_image_requests: Annotated[int, Field(ge=1)] = Field(
         16, description="Pictures being received, decoded or analysed at once; further ones are refused with 503."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _explain_what_is_gone(cls, given: object) -> object:
+        if isinstance(given, dict) and "allow_remote" in given:
+            raise ValueError(
+                "allow_remote is gone: other machines are let in by tokens; remove it and run "
+                "`streamapp token create --name NAME`"
+            )
+        return given
+
+    @model_validator(mode="after")
+    def _one_certificate(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together")
+        if self.tls_cert is not None and self.https is Https.AUTO:
+            raise ValueError("https = auto makes a certificate, and tls_cert names one; choose")
+        return self
 
 
 class IceServer(_Section):
@@ -85,6 +121,11 @@ class SourceSettings(_Section):
         0.2, description="Each wait is changed at random by up to this fraction."
     )
     max_pixels: Annotated[int, Field(ge=1)] = Field(3840 * 2160, description="Larger pictures are refused.")
+    allowed_networks: tuple[IPvAnyNetwork, ...] = Field(
+        tuple(map(ip_network, PRIVATE_NETWORKS)),
+        description="Where cameras that are added over HTTP may be; by default the private networks, and neither this "
+        "machine (127.0.0.0/8, ::1/128) nor the internet (0.0.0.0/0, ::/0).",
+    )
 
 
 class PipelineSettings(_Section):

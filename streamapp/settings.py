@@ -7,6 +7,7 @@ environment variables `STREAMAPP_SECTION__NAME`. Unknown names are errors. docs/
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -27,6 +28,8 @@ from streamapp.sections import (
 )
 
 CONFIG_VARIABLE = "STREAMAPP_CONFIG"
+TOKEN_VARIABLE = "STREAMAPP_TOKEN"  # noqa: S105 - the variable's name, not a token
+"""What commands that talk to a server send it."""
 DEFAULT_CONFIG = Path("streamapp.toml")
 
 
@@ -61,13 +64,22 @@ class Settings(BaseSettings):
         path = Path(named) if named else DEFAULT_CONFIG
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path)
 
+    def with_server(self, changes: Mapping[str, object]) -> Settings:
+        """With other values in the section [server]. Raises SettingsError."""
+        kept = self.server.model_dump(exclude_unset=True)
+        try:
+            server = ServerSettings.model_validate(kept | dict(changes))
+        except ValidationError as error:
+            raise SettingsError(f"these options do not fit: {_explained(error)}") from error
+        return self.model_copy(update={"server": server})
+
 
 def load_settings() -> Settings:
     """Reads the settings file and the environment. Raises SettingsError naming each wrong entry."""
     named = os.environ.get(CONFIG_VARIABLE)
     if named and not Path(named).is_file():
         raise SettingsError(f"{CONFIG_VARIABLE} names {named}, which is not a file")
-    known = {f"STREAMAPP_{name.upper()}" for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    known = {f"STREAMAPP_{name.upper()}" for name in Settings.model_fields} | {CONFIG_VARIABLE, TOKEN_VARIABLE}
     for variable in os.environ:
         ours = variable.startswith("STREAMAPP_") and not variable.startswith("STREAMAPP_TEST_")
         if ours and variable.split("__")[0].upper() not in known:
@@ -75,8 +87,15 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
-        raise SettingsError("settings are wrong; " + "; ".join(lines)) from error
+        raise SettingsError(f"settings are wrong; {_explained(error)}") from error
     except ValueError as error:
         reason = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
         raise SettingsError(f"settings cannot be read: {reason}") from error
+
+
+def _explained(error: ValidationError) -> str:
+    return "; ".join(": ".join(filter(None, (_place(item["loc"]), item["msg"]))) for item in error.errors())
+
+
+def _place(names: tuple[int | str, ...]) -> str:
+    return ".".join(str(name) for name in names)

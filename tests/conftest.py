@@ -14,4 +14,5 @@ def kept_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     monkeypatch.setenv("STREAMAPP_GALLERY__FILE", str(folder / "gallery.db"))
     monkeypatch.setenv("STREAMAPP_GALLERY__KEY_FILE", str(folder / "gallery.key"))
     monkeypatch.setenv("STREAMAPP_EVENTS__FILE", str(folder / "events.db"))
+    monkeypatch.setenv("STREAMAPP_SERVER__TOKEN_FILE", str(folder / "tokens.json"))
     return folder

@@ -59,6 +59,11 @@ class ServerProcess:
     def log(self) -> str:
         return "\n".join(self._lines)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def get(self, path: str) -> Any:
         """The JSON at a path."""
         return httpx.get(self.url + path, timeout=10).raise_for_status().json()
@@ -90,7 +95,8 @@ class ServerProcess:
         if self._process.poll() is not None:
             return True
         address = next(
-            (word for line in tuple(self._lines) for word in line.split() if word.startswith("http://")), None
+            (word for line in tuple(self._lines) for word in line.split() if word.startswith(("http://", "https://"))),
+            None,
         )
         if address is None:
             return False

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "streamapp"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("frame", "geometry", "faces", "findings", "results", "errors", "assets", "choices"),
     ("sections", "event_settings", "settings", "metrics", "log"),
-    ("sources", "zoo", "tracking", "gallery", "sinks"),
+    ("sources", "zoo", "tracking", "gallery", "sinks", "access"),
     ("scheduler", "events"),
     ("pipeline",),
     ("identification",),
@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "cli_enrolment",
             "cli_plan",
             "cli_live",
+            "cli_token",
             "evaluation",
         ),
         *("cli_evaluate", "cli_evaluate_detection", "cli_evaluate_faces"),

@@ -271,4 +271,4 @@ def test_serve_prints_its_address_answers_and_stops_within_ten_seconds(environme
 def test_serving_other_machines_without_saying_so_is_refused() -> None:
     done = streamapp("serve", "--host", "0.0.0.0", "--port", "0")
     assert done.returncode == 2
-    assert "allow_remote" in done.stderr
+    assert "streamapp token create --name" in done.stderr

@@ -28,7 +28,7 @@ def test_nothing_leaves_the_machine_by_default() -> None:
     settings = load_settings()
     assert settings.server.host == "127.0.0.1"
     assert settings.webrtc.ice_servers == ()
-    assert not settings.server.allow_remote
+    assert settings.server.https == "off"
 
 
 def test_the_environment_beats_the_file_which_beats_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,3 +110,23 @@ def test_every_setting_is_explained() -> None:
         for name, setting in field.annotation.model_fields.items():
             assert setting.description, f"{section}.{name}"
             assert f"`STREAMAPP_{section.upper()}__{name.upper()}`" in settings_reference.reference()
+
+
+def test_what_is_gone_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMAPP_SERVER__ALLOW_REMOTE", "true")
+    with pytest.raises(SettingsError, match="streamapp token create --name NAME"):
+        load_settings()
+
+
+def test_a_certificate_is_made_or_named_not_both(tmp_path: Path) -> None:
+    settings = load_settings()
+    with pytest.raises(SettingsError, match="go together"):
+        settings.with_server({"tls_cert": tmp_path / "a.pem"})
+    with pytest.raises(SettingsError, match="choose"):
+        settings.with_server({"tls_cert": tmp_path / "a.pem", "tls_key": tmp_path / "a.key", "https": "auto"})
+    assert settings.with_server({"port": 9}).server.port == 9
+
+
+def test_the_token_for_commands_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMAPP_TOKEN", "sapp_x")
+    assert load_settings().server.port == 8000

@@ -85,6 +85,7 @@ export async function request(path, { signal, ...options }) {
     throw serverUnreachable(error);
   }
   if (response.ok) return response;
+  if (response.status === 401) location.reload(); // the token is over: in this page's place comes the one to sign in
   throw await refusal(response);
 }
 

@@ -3,6 +3,13 @@
 Every error has a stable `code` (used in problem+json, status and logs) and says in its message what to do.
 """
 
+from streamapp.errors.access import (
+    LockedOut,
+    ScopeMissing,
+    TokenInvalid,
+    TokenMissing,
+    TokensUnusable,
+)
 from streamapp.errors.base import (
     ExitCode,
     SettingsError,
@@ -55,6 +62,7 @@ from streamapp.errors.sources import (
     SourceCodecUnsupported,
     SourceEnded,
     SourceError,
+    SourceForbidden,
     SourceNotFound,
     SourceProtocolError,
     SourceRefused,
@@ -77,6 +85,7 @@ __all__ = [
     "GalleryError",
     "GalleryInUse",
     "GalleryUnusable",
+    "LockedOut",
     "ManifestInvalid",
     "ModelError",
     "ModelHung",
@@ -97,11 +106,13 @@ __all__ = [
     "PublisherGone",
     "RecordingFailed",
     "RuntimeMissing",
+    "ScopeMissing",
     "SettingsError",
     "SourceAuthFailed",
     "SourceCodecUnsupported",
     "SourceEnded",
     "SourceError",
+    "SourceForbidden",
     "SourceNotFound",
     "SourceProtocolError",
     "SourceRefused",
@@ -110,5 +121,8 @@ __all__ = [
     "SourceUrlInvalid",
     "StreamappError",
     "TargetGone",
+    "TokenInvalid",
+    "TokenMissing",
+    "TokensUnusable",
     "UsageError",
 ]

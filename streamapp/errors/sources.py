@@ -33,6 +33,14 @@ class SourceRefused(SourceError):
     code = "source_refused"
 
 
+class SourceForbidden(SourceError):
+    """The source is in a network that the settings do not allow. A name may come to mean another machine."""
+
+    code = "source_forbidden"
+    http_status = 403
+    min_retry_s = 60.0
+
+
 class SourceTimeout(SourceError):
     """The source did not answer, or stopped sending, within the time limit."""
 

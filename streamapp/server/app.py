@@ -7,26 +7,33 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from streamapp import __version__
+from streamapp.access.keyring import Keyring
+from streamapp.access.token_file import TokenFile
 from streamapp.assets import asset
 from streamapp.errors import UsageError
 from streamapp.runtime import Runtime
 from streamapp.sections import ServerSettings
 from streamapp.server import problems
+from streamapp.server.access_rules import AccessRules
+from streamapp.server.addresses import certificate_of, check_binding
+from streamapp.server.connections import ImpatientProtocol
+from streamapp.server.entrance import Entrance, Visitors
 from streamapp.server.routes.events import events_router
 from streamapp.server.routes.gallery import gallery_router
 from streamapp.server.routes.health import health_router
 from streamapp.server.routes.images import images_router
+from streamapp.server.routes.login import login_router
 from streamapp.server.routes.page import Page
 from streamapp.server.routes.streams import streams_router
 from streamapp.server.routes.webrtc import webrtc_router
-from streamapp.server.security import BodyLimit, Guard, check_binding
+from streamapp.server.security import BodyLimit, Guard
 from streamapp.server.signalling import Signalling
 from streamapp.server.uploads import Uploads
 from streamapp.settings import Settings
@@ -39,9 +46,9 @@ GRACE_S = 2
 """Responses that go on for ever (events, motion JPEG) are cut off after this."""
 
 
-def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
+def create_app(runtime: Runtime, signalling: Signalling, keyring: Keyring) -> FastAPI:
     """The application. Its parts are run by whoever made them."""
-    settings = runtime.settings
+    settings, pages, visitors = runtime.settings, asset("web"), Visitors(keyring)
     app = FastAPI(
         title="streamapp",
         version=__version__,
@@ -58,19 +65,21 @@ def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
     app.include_router(images_router(runtime.models, uploads))
     app.include_router(gallery_router(runtime, uploads))
     app.include_router(health_router(runtime, signalling))
-    app.router.default = Page(asset("web"))  # not mounted: then wrong methods on the API's paths would be its to answer
+    app.include_router(login_router(visitors))
+    app.router.default = Page(pages)  # not mounted: then wrong methods on the API's paths would be its to answer
+    app.add_middleware(Entrance, visitors=visitors, rules=AccessRules.with_pages(pages), pages=pages)
     if settings.server.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.server.allowed_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE", "OPTIONS"],
-            allow_headers=["Content-Type", "If-Match", "Last-Event-ID"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "Last-Event-ID"],
             expose_headers=["Location", "ETag", "Link", "Retry-After"],
         )
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.server.max_body_bytes,
-        by_prefix={"/streams": MAX_JSON_BYTES, "/gallery": MAX_JSON_BYTES},
+        by_prefix=dict.fromkeys(("/streams", "/gallery", "/login"), MAX_JSON_BYTES),
         forms_at=("/gallery",),
     )
     app.add_middleware(Guard, settings=settings.server)
@@ -79,23 +88,46 @@ def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
 
 async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT; then ends every connection and finalises every file. `ready` gets the address
-    once requests are answered. Raises SettingsError for an address that is not allowed, UsageError for a taken one."""
-    check_binding(settings.server)
+    once requests are answered. Raises SettingsError for an address that is not allowed or a certificate that cannot be
+    used, TokensUnusable, UsageError for a taken address."""
+    keyring = Keyring(TokenFile(settings.server.token_file))
+    keyring.load()
+    check_binding(settings.server, keyring)
+    certificate = certificate_of(settings.server)
     with contextlib.closing(_listen(settings.server)) as listener:
-        async with Runtime.start(settings, with_events=True) as runtime, Signalling.start(runtime) as signalling:
+        async with (
+            Runtime.start(settings, with_events=True) as runtime,
+            Signalling.start(runtime) as signalling,
+            _following(keyring),
+        ):
             config = uvicorn.Config(
-                create_app(runtime, signalling),
+                create_app(runtime, signalling, keyring),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
+                http=ImpatientProtocol,
                 ws="none",
                 server_header=False,
-                proxy_headers=False,
+                proxy_headers=bool(settings.server.trusted_proxies),
+                forwarded_allow_ips=[str(network) for network in settings.server.trusted_proxies],
+                ssl_certfile=certificate.certificate if certificate else None,
+                ssl_keyfile=certificate.key if certificate else None,
                 limit_concurrency=MAX_CONNECTIONS,
                 timeout_graceful_shutdown=GRACE_S,
             )
-            server = _Server(config, on_ready=lambda: ready(_address(listener)), on_stop=signalling.close)
+            address = _address(listener, "https" if certificate else "http")
+            server = _Server(config, on_ready=lambda: ready(address), on_stop=signalling.close)
             await server.serve(sockets=[listener])
+
+
+@contextlib.asynccontextmanager
+async def _following(keyring: Keyring) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(keyring.follow())
+        try:
+            yield
+        finally:
+            following.cancel()
 
 
 class _Server(uvicorn.Server):
@@ -146,6 +178,6 @@ def _listen(settings: ServerSettings) -> socket.socket:
     return listener
 
 
-def _address(listener: socket.socket) -> str:
+def _address(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"

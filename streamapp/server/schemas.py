@@ -104,10 +104,15 @@ class ServiceHealth(BaseModel):
     optional: bool = Field(False, description="Whether the profile does without.")
 
 
-class Health(BaseModel):
-    """The process is alive, and how its services are."""
+class Liveness(BaseModel):
+    """The process is alive."""
 
     status: str = "alive"
+
+
+class Health(Liveness):
+    """The process is alive, and how its services are."""
+
     version: str
     uptime_s: float
     services: dict[str, ServiceHealth]

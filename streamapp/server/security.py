@@ -3,15 +3,15 @@ told about our pages. Plain ASGI, so that it stands before everything, streaming
 
 from __future__ import annotations
 
-import ipaddress
+import asyncio
 from collections.abc import Collection, Mapping
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streamapp.errors import SettingsError
 from streamapp.sections import ServerSettings
+from streamapp.server.addresses import own_names
 from streamapp.server.problems import problem
 
 CONTENT_SECURITY_POLICY = (
@@ -27,27 +27,10 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+BODY_TIMEOUT_S = 60.0
+"""For the whole body. Routes that know better have shorter limits."""
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _FOREIGN_SITES = {"cross-site", "same-site"}
-
-
-def check_binding(settings: ServerSettings) -> None:
-    """Raises SettingsError for an address other machines reach, unless the settings say that this is meant."""
-    if settings.allow_remote or _is_loopback(settings.host):
-        return
-    raise SettingsError(
-        f"{settings.host} can be reached by other machines and there is no login yet: whoever reaches the server can "
-        "use it and its cameras. Set server.allow_remote = true if that is meant, or listen on 127.0.0.1"
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:
@@ -55,7 +38,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
-        self._hosts = {host.lower() for host in settings.allowed_hosts} | {_bracketed(settings.host.lower())}
+        self._hosts = {_bracketed(name) for name in own_names(settings)}
         self._origins = {origin.rstrip("/").lower() for origin in settings.allowed_origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,8 +90,9 @@ class Guard:
 
 class BodyLimit:
     """Refuses request bodies over a limit with 413, told by Content-Length or, if they are chunked, once they are too
-    long. A chunked body that nobody read to its end may be endless: the connection is closed with the response.
-    `by_prefix`: lower limits for the paths that begin so; `forms_at`: those of them where forms may be longer."""
+    long, and bodies that take too long to come with 408. A chunked body that nobody read to its end may be endless:
+    the connection is closed with the response. `by_prefix`: lower limits for the paths that begin so; `forms_at`:
+    those of them where forms may be longer."""
 
     def __init__(
         self, app: ASGIApp, max_bytes: int, by_prefix: Mapping[str, int], forms_at: Collection[str] = ()
@@ -127,10 +111,17 @@ class BodyLimit:
         limit = min((n for prefix, n in limits.items() if scope["path"].startswith(prefix)), default=None)
         limit = self._max_bytes if limit is None else min(limit, self._max_bytes)
         received, unread = 0, "transfer-encoding" in headers
+        deadline_s: float | None = asyncio.get_running_loop().time() + BODY_TIMEOUT_S
 
         async def receive_limited() -> Message:
-            nonlocal received, unread
-            message = await receive()
+            nonlocal received, unread, deadline_s
+            try:
+                async with asyncio.timeout_at(deadline_s):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"the body did not come within {BODY_TIMEOUT_S:g} s") from None
+            if not message.get("more_body"):
+                deadline_s = None
             received += len(message.get("body", b""))
             unread = unread and bool(message.get("more_body"))
             if received > limit:

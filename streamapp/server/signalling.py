@@ -17,6 +17,7 @@ from functools import partial
 
 from aiortc import RTCConfiguration, RTCIceServer, RTCRtpSender
 
+from streamapp.access.keyring import Grant
 from streamapp.errors import Conflict, NotFound, OfferInvalid, OfferTooLarge, OfferUnsupported, Overloaded
 from streamapp.faces import Mode
 from streamapp.runtime import Runtime
@@ -158,6 +159,11 @@ class Signalling:
         """Ends a connection; returns once everything it held is free. Raises NotFound."""
         self.peer(peer_id).finish(PeerEnd.BY_PEER)
         await asyncio.wait((self._tasks[peer_id],))
+
+    def end_with(self, peer_id: str, grant: Grant) -> None:
+        """Ends a connection when the grant that it was made under ends. Raises NotFound."""
+        peer = self.peer(peer_id)
+        peer.on_free(grant.on_end(lambda: peer.finish(PeerEnd.BY_SERVER)))
 
     @asynccontextmanager
     async def _negotiating(self, kind: PeerKind) -> AsyncIterator[Peer]:

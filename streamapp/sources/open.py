@@ -39,7 +39,7 @@ def source_at(
             return DemoSource(numbering, settings, pace=pace, loop=loop)
         case SourceKind.RTSP:
             assert address.rtsp is not None
-            return RtspSource(address.rtsp, numbering, settings)
+            return RtspSource(address.rtsp, numbering, settings, is_trusted=address.is_trusted)
         case SourceKind.WEBCAM:
             assert address.path is not None
             return WebcamSource(address.path, numbering, settings)

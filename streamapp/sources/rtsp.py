@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from streamapp.errors import SourceTimeout
 from streamapp.sections import SourceSettings
 from streamapp.sources.av_reader import Delivery, Opening, read
 from streamapp.sources.base import FrameNumbering, Outlet
+from streamapp.sources.networks import pinned_host
 from streamapp.sources.rtsp_preflight import preflight
 from streamapp.sources.url import RtspUrl
 
@@ -29,8 +31,12 @@ class RtspSource:
 
     live = True
 
-    def __init__(self, url: RtspUrl, numbering: FrameNumbering, settings: SourceSettings) -> None:
+    def __init__(
+        self, url: RtspUrl, numbering: FrameNumbering, settings: SourceSettings, *, is_trusted: bool = True
+    ) -> None:
+        """`is_trusted`: whether the camera may be in any network, and not just in those of the settings."""
         self._url = url
+        self._is_trusted = is_trusted
         self._numbering = numbering
         self._settings = settings
 
@@ -40,11 +46,12 @@ class RtspSource:
         async with AsyncExitStack() as connection:
             try:
                 async with asyncio.timeout(settings.open_timeout_s):
-                    await connection.enter_async_context(preflight(url, verify_tls=settings.verify_tls))
+                    host = url.host if self._is_trusted else await pinned_host(url, settings.allowed_networks)
+                    await connection.enter_async_context(preflight(url, host, verify_tls=settings.verify_tls))
             except TimeoutError:
                 raise SourceTimeout(f"{url.redacted} did not answer within {settings.open_timeout_s:g} s") from None
             opening = Opening(
-                target=url.with_credentials,
+                target=self._reached_at(host).with_credentials,
                 shown=url.redacted,
                 format="rtsp",
                 options=OPTIONS | {"tls_verify": "1" if settings.verify_tls else "0"},
@@ -53,3 +60,9 @@ class RtspSource:
                 max_pixels=settings.max_pixels,
             )
             await read(opening, outlet, self._numbering, Delivery.LIVE, on_open=connection.aclose)
+
+    def _reached_at(self, host: str) -> RtspUrl:
+        """The address for FFmpeg. Where certificates are checked it keeps the name, which the certificate must have:
+        a machine that the name was turned to has none."""
+        keeps_name = self._url.secure and self._settings.verify_tls
+        return self._url if keeps_name else replace(self._url, host=host)

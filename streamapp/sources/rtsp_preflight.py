@@ -37,17 +37,20 @@ class _Response:
 
 
 @asynccontextmanager
-async def preflight(url: RtspUrl, *, verify_tls: bool) -> AsyncIterator[None]:
-    """Asks the server to describe the stream and stays connected within the context: some servers take a moment to
-    tidy up after a client and refuse the next one until then. Raises SourceError unless there is video to be had at
-    this very address. Sets no time limit of its own. A server that redirects only later is not caught: FFmpeg then
-    follows it."""
+async def preflight(url: RtspUrl, host: str, *, verify_tls: bool) -> AsyncIterator[None]:
+    """Asks the server, which is reached at `host`, to describe the stream and stays connected within the context: some
+    servers take a moment to tidy up after a client and refuse the next one until then. Raises SourceError unless there
+    is video to be had at this very address. Sets no time limit of its own. A server that redirects only later is not
+    caught: FFmpeg then follows it."""
     writer: asyncio.StreamWriter | None = None
     error: SourceError | None = None
     try:
         try:
             context = _tls_context(verify=verify_tls) if url.secure else None
-            reader, writer = await asyncio.open_connection(url.host, url.port, ssl=context, limit=MAX_HEADER_BYTES)
+            name = url.host if url.secure else None
+            reader, writer = await asyncio.open_connection(
+                host, url.port, ssl=context, server_hostname=name, limit=MAX_HEADER_BYTES
+            )
             await _describe(reader, writer, url)
         except ssl.SSLCertVerificationError:
             error = SourceRefused(f"{url.redacted} has a certificate not trusted here (setting sources.verify_tls)")

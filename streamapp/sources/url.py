@@ -82,6 +82,8 @@ class SourceAddress:
     """The source as it may be shown, logged and reported."""
     rtsp: RtspUrl | None = None
     path: Path | None = None
+    is_trusted: bool = True
+    """Whether it was named by whoever runs the app, and not over HTTP."""
 
 
 def parse(spec: str) -> SourceAddress:
@@ -105,16 +107,16 @@ def parse(spec: str) -> SourceAddress:
 def parse_untrusted(spec: str, media_dirs: Sequence[Path]) -> SourceAddress:
     """Reads a source that a client named over HTTP. Files only by name and only inside `media_dirs`, links followed
     and checked; no cameras of this machine; no addresses that can only be this machine's neighbourhood services.
-    Host names are not looked up here. Touches the file system. Raises SourceUrlInvalid."""
+    Host names are not looked up here, nor is it checked in which networks they are: that is done on each connection.
+    Touches the file system. Raises SourceUrlInvalid."""
     _check_characters(spec, UNTRUSTED_FORMS)
     if spec == SourceKind.DEMO:
         return SourceAddress(SourceKind.DEMO, spec)
     scheme = _scheme(spec)
     if scheme in _DEFAULT_PORTS:
-        address = _rtsp_address(spec)
-        assert address.rtsp is not None
-        _refuse_special_ip(address.rtsp.host)
-        return address
+        url = _rtsp_url(spec)
+        _refuse_special_ip(url.host)
+        return SourceAddress(SourceKind.RTSP, url.redacted, rtsp=url, is_trusted=False)
     if scheme == SourceKind.FILE:
         return SourceAddress(SourceKind.FILE, spec, path=_media_file(spec.partition(":")[2], media_dirs))
     raise SourceUrlInvalid(f"give {UNTRUSTED_FORMS}")
@@ -201,7 +203,8 @@ def _refuse_special_ip(host: str) -> None:
     except ValueError:
         return
     mapped = isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address.sixtofour)
-    if mapped or address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved:
+    reserved = address.is_reserved and not address.is_loopback
+    if mapped or address.is_link_local or address.is_multicast or address.is_unspecified or reserved:
         raise SourceUrlInvalid("the RTSP address names an IP that no camera has")
 
 

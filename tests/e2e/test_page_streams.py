@@ -21,7 +21,8 @@ LIVE = "state.phase === 'live' && state.figures.latencySamples > 30 && state.dra
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with serving(tmp_path_factory.mktemp("server")) as server:
+    on_loopback = {"SOURCES__ALLOWED_NETWORKS": '["127.0.0.0/8"]'}
+    with serving(tmp_path_factory.mktemp("server"), settings=on_loopback) as server:
         yield server
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 
+from streamapp.access.keyring import Keyring
+from streamapp.access.token_file import TokenFile
 from streamapp.event_settings import EventSettings
 from streamapp.pipeline.session import StreamSession
 from streamapp.runtime import Runtime
@@ -59,6 +62,7 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
         models: ModelSettings | None = None,
         events: EventSettings | None = None,
         face: Box = FACE,
+        keyring: Keyring | None = None,
     ) -> AsyncIterator[Bench]:
         settings = Settings(
             webrtc=webrtc or WebRtcSettings(),
@@ -70,7 +74,10 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
             Runtime.start(settings, lambda: ScriptedScreener([[face]]), with_events=True) as runtime,
             Signalling.start(runtime) as signalling,
         ):
-            transport = httpx.ASGITransport(create_app(runtime, signalling), raise_app_exceptions=False)
+            transport = httpx.ASGITransport(
+                create_app(runtime, signalling, keyring or Keyring(TokenFile(Path("/nowhere")))),
+                raise_app_exceptions=False,
+            )
             async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=20) as http:
                 yield Bench(runtime, signalling, http)
 

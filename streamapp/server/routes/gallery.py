@@ -22,6 +22,7 @@ from streamapp.gallery.export import export_json
 from streamapp.gallery.gallery import Gallery
 from streamapp.gallery.gate import COMPARABLE, GateRules
 from streamapp.runtime import Runtime
+from streamapp.server.entrance import grant_of
 from streamapp.server.gallery_openapi import ENROLL, IDENTIFY, SAMPLES, VERIFY, described
 from streamapp.server.gallery_requests import (
     NewName,
@@ -46,6 +47,7 @@ from streamapp.server.security import FORM_TYPE, is_form
 from streamapp.server.uploads import FIELD, Form, Uploads, connected
 
 ACTOR = "api"
+"""In the audit log; with the name of the token, where tokens are in use."""
 MAX_PICTURES = 10
 """Of one request."""
 MAX_PAGE = 500
@@ -121,7 +123,7 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
             wanted.consent(now),
             pictures,
             allow_duplicate=wanted.allow_duplicate,
-            actor=ACTOR,
+            actor=_actor(request),
             now=time.time(),
         )
         return _told(outcome, response)
@@ -146,14 +148,14 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
         return PersonDetails.of(await gallery().record(person_id))
 
     @router.patch("/people/{person_id}")
-    async def rename_person(person_id: UUID, new: NewName) -> PersonInfo:
+    async def rename_person(request: Request, person_id: UUID, new: NewName) -> PersonInfo:
         """Gives somebody another name."""
-        return PersonInfo.of(await gallery().rename(person_id, new.name, actor=ACTOR, now=time.time()))
+        return PersonInfo.of(await gallery().rename(person_id, new.name, actor=_actor(request), now=time.time()))
 
     @router.delete("/people/{person_id}")
-    async def erase_person(person_id: UUID) -> ErasureInfo:
+    async def erase_person(request: Request, person_id: UUID) -> ErasureInfo:
         """Erases somebody for good: from the disk, from memory and from all live streams. Backups keep theirs."""
-        return ErasureInfo.of(await gallery().erase(person_id, actor=ACTOR, now=time.time()))
+        return ErasureInfo.of(await gallery().erase(person_id, actor=_actor(request), now=time.time()))
 
     @router.post("/people/{person_id}/samples", status_code=status.HTTP_201_CREATED, **described(SAMPLES))
     async def add_samples(request: Request, person_id: UUID, response: Response) -> EnrolmentAnswer:
@@ -161,24 +163,26 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
         await gallery().record(person_id)
         wanted, pictures = await pictures_of(request, Permissions, TrackSamples, lambda _: None)
         outcome = await enroller.add(
-            person_id, pictures, allow_duplicate=wanted.allow_duplicate, actor=ACTOR, now=time.time()
+            person_id, pictures, allow_duplicate=wanted.allow_duplicate, actor=_actor(request), now=time.time()
         )
         return _told(outcome, response)
 
     @router.get("/people/{person_id}/export", response_class=Response)
-    async def export_person(person_id: UUID, *, embeddings: bool = False) -> Response:
+    async def export_person(request: Request, person_id: UUID, *, embeddings: bool = False) -> Response:
         """Everything about one person as a file, for the person who asks for it. That it was asked for is logged."""
-        exported = await gallery().export(person_id, actor=ACTOR, now=time.time())
+        exported = await gallery().export(person_id, actor=_actor(request), now=time.time())
         content = await asyncio.to_thread(export_json, exported, with_embeddings=embeddings)
         headers = {"Content-Disposition": f'attachment; filename="person-{person_id}.json"', **_PRIVATE}
         return Response(content, media_type="application/json", headers=headers)
 
     @router.post("/people/{person_id}/reject")
-    async def reject_track(person_id: UUID, face: TrackReference) -> PersonInfo:
+    async def reject_track(request: Request, person_id: UUID, face: TrackReference) -> PersonInfo:
         """This face is not that person: at once on the live stream, and from now on for faces like it."""
         session = runtime.stream(face.stream)
         return PersonInfo.of(
-            await rejected_track(reader, gallery(), session, face.track, person_id, actor=ACTOR, now=time.time())
+            await rejected_track(
+                reader, gallery(), session, face.track, person_id, actor=_actor(request), now=time.time()
+            )
         )
 
     @router.post("/identify", **described(IDENTIFY))
@@ -206,6 +210,11 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
             return VerificationAnswer.of(await verified(runtime.models, first, second), pictures)
 
     return router
+
+
+def _actor(request: Request) -> str:
+    grant = grant_of(request)
+    return ACTOR if grant is None else f"{ACTOR}:{grant.token.name}"
 
 
 def _client(request: Request) -> str:

@@ -9,15 +9,26 @@ from typing import Annotated, Protocol
 
 import numpy as np
 import psutil
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 
 from streamapp import __version__
+from streamapp.access.tokens import Scope
 from streamapp.choices import Profile
 from streamapp.metrics import CONTENT_TYPE, Snapshot, exposition
 from streamapp.planning import PlanReport, plan_of, report_of
 from streamapp.results import DropReason
 from streamapp.runtime import Runtime
-from streamapp.server.schemas import HEALTHY, EventsState, Health, Readiness, ServiceCounts, Status, StreamInfo
+from streamapp.server.entrance import may
+from streamapp.server.schemas import (
+    HEALTHY,
+    EventsState,
+    Health,
+    Liveness,
+    Readiness,
+    ServiceCounts,
+    Status,
+    StreamInfo,
+)
 from streamapp.server.services import (
     ServiceBoard,
     event_figures,
@@ -49,8 +60,11 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
     board = ServiceBoard(runtime)
 
     @router.get("/health")
-    async def health() -> Health:
-        """The process is alive; each model system and how it is. Answers 200 as long as it answers."""
+    async def health(request: Request) -> Health | Liveness:
+        """The process is alive; each model system and how it is. Answers 200 as long as it answers. Where tokens are
+        in use, whoever has none for looking learns no more than that."""
+        if not may(request, Scope.VIEW):
+            return Liveness()
         found = await board.look()
         return Health(version=__version__, uptime_s=round(time.time() - runtime.started_at, 1), services=found)
 

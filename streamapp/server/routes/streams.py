@@ -14,6 +14,7 @@ from streamapp.server import streaming
 from streamapp.server.explanations import IdentityExplanation, TrackExplanation
 from streamapp.server.schemas import StreamInfo, StreamRequest
 from streamapp.sinks.overlay import OverlayPainter
+from streamapp.sources.networks import check_literal
 from streamapp.sources.open import source_at
 from streamapp.sources.url import parse_untrusted
 
@@ -37,6 +38,8 @@ def streams_router(runtime: Runtime) -> APIRouter:
             limit = settings.server.max_streams
             raise Overloaded(f"{limit} streams are the limit (server.max_streams); delete one first", retry_after_s=10)
         address = await asyncio.to_thread(parse_untrusted, wanted.source, settings.server.media_dirs)
+        if address.rtsp is not None:
+            check_literal(address.rtsp, settings.sources.allowed_networks)
         session = runtime.open_stream(
             wanted.name,
             partial(source_at, address, settings=settings.sources, loop=True),

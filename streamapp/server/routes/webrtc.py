@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from streamapp.errors import OfferTooLarge, OfferUnsupported
 from streamapp.faces import Mode
 from streamapp.sections import IceServer, WebRtcSettings
+from streamapp.server.entrance import grant_of
 from streamapp.server.sdp import MAX_FRAGMENT_BYTES, Limits, read_fragment, read_offer
 from streamapp.server.signalling import Answer, Signalling
 
@@ -33,6 +34,8 @@ def webrtc_router(signalling: Signalling, settings: WebRtcSettings) -> APIRouter
     async def created(request: Request, answer: Answer, location: str) -> Response:
         if await request.is_disconnected():  # nobody will ever know the answer
             await signalling.end(answer.id)
+        elif (grant := grant_of(request)) is not None:
+            signalling.end_with(answer.id, grant)
         headers = {"Location": location, "ETag": answer.etag} | ({"Link": links} if links else {})
         return Response(answer.sdp, 201, headers, media_type=SDP)
 
