@@ -1,4 +1,4 @@
-"""The command line: run, serve, models, gallery, doctor. Results go to standard output, the rest to standard error."""
+"""The command line. Results go to standard output, the rest to standard error."""
 
 from __future__ import annotations
 
@@ -76,12 +76,13 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
 ) -> None:
     """Start the server: the page, WebRTC and the HTTP API."""
-    from streamapp.server.app import serve as serve_forever  # its libraries take a second to load; `run` needs none
+    _serve(host, port)
 
-    settings = _settings("INFO")
-    changes = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
-    settings = settings.model_copy(update={"server": settings.server.model_copy(update=changes)})
-    _run(serve_forever(settings, ready=lambda address: typer.echo(f"streamapp is at {address}  (Ctrl-C stops it)")))
+
+@app.command()
+def demo(port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 7860) -> None:
+    """Start the demo page alone, on 127.0.0.1: webcam, pictures, video files and the plan, made with Gradio."""
+    _serve("127.0.0.1", port, demo_only=True)
 
 
 @app.command()
@@ -106,6 +107,19 @@ def _settings(log_level: str = "WARNING") -> Settings:
     settings = load_settings()
     configure_logging(settings.log, log_level)
     return settings
+
+
+def _serve(host: str | None, port: int | None, *, demo_only: bool = False) -> None:
+    from streamapp.server.app import serve as serve_forever  # its libraries take a second to load; `run` needs none
+
+    settings = _settings("INFO")
+    changes = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
+    settings = settings.model_copy(update={"server": settings.server.model_copy(update=changes)})
+
+    def say(address: str) -> None:
+        typer.echo(f"streamapp is at {address}  (Ctrl-C stops it)")
+
+    _run(serve_forever(settings, ready=say, demo_only=demo_only))
 
 
 def _run(work: Coroutine[Any, Any, int | None]) -> int:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from streamapp.errors import SettingsError
 from streamapp.sections import (
+    DemoSettings,
     GallerySettings,
     LogSettings,
     ModelSettings,
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     )
 
     server: ServerSettings = ServerSettings()
+    demo: DemoSettings = DemoSettings()
     webrtc: WebRtcSettings = WebRtcSettings()
     sources: SourceSettings = SourceSettings()
     pipeline: PipelineSettings = PipelineSettings()

@@ -32,6 +32,7 @@ from streamapp.errors.models import (
     RuntimeMissing,
 )
 from streamapp.errors.requests import (
+    ClipInvalid,
     Conflict,
     NotFound,
     OfferInvalid,
@@ -57,6 +58,7 @@ from streamapp.errors.sources import (
 )
 
 __all__ = [
+    "ClipInvalid",
     "Conflict",
     "DeviceLost",
     "DownloadFailed",

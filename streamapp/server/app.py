@@ -12,9 +12,14 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import RedirectResponse
+from starlette.routing import Route
 
 from streamapp import __version__
 from streamapp.assets import asset
+from streamapp.demo.file_routes import file_router
+from streamapp.demo.page import PREFIX as DEMO
+from streamapp.demo.page import DemoPage, upload_limits, why_absent
 from streamapp.errors import UsageError
 from streamapp.runtime import Runtime
 from streamapp.sections import ServerSettings
@@ -27,6 +32,7 @@ from streamapp.server.routes.streams import streams_router
 from streamapp.server.routes.webrtc import webrtc_router
 from streamapp.server.security import BodyLimit, Guard, check_binding
 from streamapp.server.signalling import Signalling
+from streamapp.server.silence import TELEMETRY_OFF
 from streamapp.server.uploads import Uploads
 from streamapp.settings import Settings
 
@@ -38,23 +44,50 @@ GRACE_S = 2
 """Responses that go on for ever (events, motion JPEG) are cut off after this."""
 
 
-def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
-    """The application. Its parts are run by whoever made them."""
-    settings = runtime.settings
+def create_app(runtime: Runtime, signalling: Signalling, demo: DemoPage | None = None) -> FastAPI:
+    """The application. Its parts are run by whoever made them. `demo`: the page at /demo, if there is to be one."""
+    app = _bare_app()
+    app.include_router(webrtc_router(signalling, runtime.settings.webrtc))
+    app.include_router(streams_router(runtime))
+    uploads = Uploads(runtime.settings.server)
+    app.include_router(images_router(runtime.models, uploads))
+    app.include_router(gallery_router(runtime, uploads))
+    app.include_router(health_router(runtime, signalling))
+    _finish_app(app, runtime.settings, demo)
+    return app
+
+
+def create_demo_app(runtime: Runtime, signalling: Signalling, demo: DemoPage) -> FastAPI:
+    """The demo page by itself: what it needs, and nothing else of the API."""
+    app = _bare_app()
+    app.add_api_route("/", lambda: RedirectResponse(f"{DEMO}/"), include_in_schema=False)
+    app.include_router(webrtc_router(signalling, runtime.settings.webrtc))
+    _finish_app(app, runtime.settings, demo)
+    return app
+
+
+def _bare_app() -> FastAPI:
     app = FastAPI(
         title="streamapp",
         version=__version__,
         docs_url=None,  # its page is loaded from other people's servers
         redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+        telemetry=TELEMETRY_OFF,
     )
     problems.install(app)
-    app.include_router(webrtc_router(signalling, settings.webrtc))
-    app.include_router(streams_router(runtime))
-    uploads = Uploads(settings.server)
-    app.include_router(images_router(runtime.models, uploads))
-    app.include_router(gallery_router(runtime, uploads))
-    app.include_router(health_router(runtime, signalling))
+    return app
+
+
+def _finish_app(app: FastAPI, settings: Settings, demo: DemoPage | None) -> None:
+    """Adds the demo page, the files of pages and what stands before every route."""
+    body_limits = dict.fromkeys(("/streams", "/gallery"), min(MAX_JSON_BYTES, settings.server.max_body_bytes))
+    if demo is not None:
+        if why_absent(settings) is None:
+            limits = upload_limits(settings)
+            body_limits |= {f"{DEMO}/files/{kind}": size for kind, size in limits.items()}
+            app.include_router(file_router(demo.shelf, limits))
+        app.add_api_route(DEMO, lambda: RedirectResponse(f"{DEMO}/"), include_in_schema=False)
+        app.router.routes.append(Route(f"{DEMO}/{{rest:path}}", endpoint=demo))
     app.router.default = Page(asset("web"))  # not mounted: then wrong methods on the API's paths would be its to answer
     if settings.server.allowed_origins:
         app.add_middleware(
@@ -65,23 +98,27 @@ def create_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
             expose_headers=["Location", "ETag", "Link", "Retry-After"],
         )
     app.add_middleware(
-        BodyLimit,
-        max_bytes=settings.server.max_body_bytes,
-        by_prefix={"/streams": MAX_JSON_BYTES, "/gallery": MAX_JSON_BYTES},
-        forms_at=("/gallery",),
+        BodyLimit, max_bytes=settings.server.max_body_bytes, by_prefix=body_limits, forms_at=("/gallery",)
     )
     app.add_middleware(Guard, settings=settings.server)
-    return app
 
 
-async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
+async def serve(settings: Settings, *, ready: Callable[[str], None], demo_only: bool = False) -> None:
     """Serves until SIGTERM or SIGINT; then ends every connection and finalises every file. `ready` gets the address
-    once requests are answered. Raises SettingsError for an address that is not allowed, UsageError for a taken one."""
+    once requests are answered. Raises SettingsError for an address that is not allowed, UsageError for a taken one, or
+    if there is to be nothing but a demo page and it cannot be."""
     check_binding(settings.server)
+    if demo_only and (absent := why_absent(settings)) is not None:
+        raise UsageError(absent)
     with contextlib.closing(_listen(settings.server)) as listener:
-        async with Runtime.start(settings) as runtime, Signalling.start(runtime) as signalling:
+        async with (
+            Runtime.start(settings) as runtime,
+            Signalling.start(runtime) as signalling,
+            DemoPage.start(runtime) as demo,
+        ):
+            create = create_demo_app if demo_only else create_app
             config = uvicorn.Config(
-                create_app(runtime, signalling),
+                create(runtime, signalling, demo),
                 log_config=None,
                 access_log=False,
                 lifespan="off",

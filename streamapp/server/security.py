@@ -33,7 +33,7 @@ _FOREIGN_SITES = {"cross-site", "same-site"}
 
 def check_binding(settings: ServerSettings) -> None:
     """Raises SettingsError for an address other machines reach, unless the settings say that this is meant."""
-    if settings.allow_remote or _is_loopback(settings.host):
+    if settings.allow_remote or is_loopback(settings.host):
         return
     raise SettingsError(
         f"{settings.host} can be reached by other machines and there is no login yet: whoever reaches the server can "
@@ -41,7 +41,8 @@ def check_binding(settings: ServerSettings) -> None:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens there."""
     if host == "localhost":
         return True
     try:
@@ -108,7 +109,8 @@ class Guard:
 class BodyLimit:
     """Refuses request bodies over a limit with 413, told by Content-Length or, if they are chunked, once they are too
     long. A chunked body that nobody read to its end may be endless: the connection is closed with the response.
-    `by_prefix`: lower limits for the paths that begin so; `forms_at`: those of them where forms may be longer."""
+    `by_prefix`: other limits for the paths that begin so, the lowest that applies counts; `forms_at`: those of them
+    where forms may be longer."""
 
     def __init__(
         self, app: ASGIApp, max_bytes: int, by_prefix: Mapping[str, int], forms_at: Collection[str] = ()
@@ -124,8 +126,8 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         limits = self._by_prefix_of_forms if is_form(headers) else self._by_prefix
-        limit = min((n for prefix, n in limits.items() if scope["path"].startswith(prefix)), default=None)
-        limit = self._max_bytes if limit is None else min(limit, self._max_bytes)
+        own = (n for prefix, n in limits.items() if scope["path"].startswith(prefix))
+        limit = min(own, default=self._max_bytes)
         received, unread = 0, "transfer-encoding" in headers
 
         async def receive_limited() -> Message:
