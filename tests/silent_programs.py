@@ -77,7 +77,7 @@ def demo() -> None:
         try:
             assert server.stdout is not None
             address = next(word for line in server.stdout for word in line.split() if word.startswith("http://"))
-            with httpx.Client(base_url=address.rstrip("/"), timeout=_TIMEOUT_S, follow_redirects=True) as http:
+            with httpx.Client(base_url=address.rstrip("/"), timeout=90, follow_redirects=True) as http:
                 print("/", http.get("/").status_code)
                 functions = http.get("/demo/config").json()["dependencies"]
                 examine = next(f["id"] for f in functions if len(f["inputs"]) == 2 and len(f["outputs"]) == 4)
