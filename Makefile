@@ -40,8 +40,8 @@ bench: $(DEV_STAMP) ## measure, and print a table of ratios
 	$(BIN)/python -m benchmarks
 
 lock: $(DEV_STAMP) ## write requirements/*.txt anew, with the newest versions that pyproject.toml allows
-	$(COMPILE) --upgrade pyproject.toml --extra cpu --group build -o requirements/cpu.txt
-	$(COMPILE) --upgrade pyproject.toml --extra gpu --group build -c requirements/cpu.txt -o requirements/gpu.txt
+	$(COMPILE) --upgrade pyproject.toml --extra cpu --extra demo --group build -o requirements/cpu.txt
+	$(COMPILE) --upgrade pyproject.toml --extra gpu --extra demo --group build -c requirements/cpu.txt -o requirements/gpu.txt
 	$(COMPILE) --upgrade --group dev -c requirements/cpu.txt -o requirements/dev.txt
 
 clean: ## remove the environment and what tools left; keeps weights and recordings

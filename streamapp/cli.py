@@ -1,10 +1,10 @@
-"""The command line: run, serve, models, gallery, doctor. Results go to standard output, the rest to standard error."""
+"""The command line. Results go to standard output, the rest to standard error."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,22 +81,13 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
 ) -> None:
     """Start the server: the page, WebRTC and the HTTP API."""
-    # Their libraries take a second to load; `run` needs none.
-    from streamapp.access.certificate import fingerprint
-    from streamapp.server.addresses import certificate_of
-    from streamapp.server.app import serve as serve_forever
+    _serve({"host": host, "port": port, "https": https, "tls_cert": tls_cert, "tls_key": tls_key})
 
-    settings = _settings("INFO")
-    given = {"host": host, "port": port, "https": https, "tls_cert": tls_cert, "tls_key": tls_key}
-    settings = settings.with_server({name: value for name, value in given.items() if value is not None})
 
-    def announce(address: str) -> None:
-        typer.echo(f"streamapp is at {address}  (Ctrl-C stops it)")
-        certificate = certificate_of(settings.server)
-        if certificate is not None:
-            typer.echo(f"certificate {certificate.certificate}, SHA-256 {fingerprint(certificate.certificate)}")
-
-    _run(serve_forever(settings, ready=announce))
+@app.command()
+def demo(port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 7860) -> None:
+    """Start the demo page alone, on 127.0.0.1: webcam, pictures, video files and the plan, made with Gradio."""
+    _serve({"host": "127.0.0.1", "port": port}, demo_only=True)
 
 
 @app.command()
@@ -121,6 +112,24 @@ def _settings(log_level: str = "WARNING") -> Settings:
     settings = load_settings()
     configure_logging(settings.log, log_level)
     return settings
+
+
+def _serve(given: Mapping[str, str | int | Path | None], *, demo_only: bool = False) -> None:
+    """`given`: settings of the server; None for those that were not."""
+    # Their libraries take a second to load; `run` needs none.
+    from streamapp.access.certificate import fingerprint
+    from streamapp.server.addresses import certificate_of
+    from streamapp.server.app import serve as serve_forever
+
+    settings = _settings("INFO").with_server({name: value for name, value in given.items() if value is not None})
+
+    def announce(address: str) -> None:
+        typer.echo(f"streamapp is at {address}  (Ctrl-C stops it)")
+        certificate = certificate_of(settings.server)
+        if certificate is not None:
+            typer.echo(f"certificate {certificate.certificate}, SHA-256 {fingerprint(certificate.certificate)}")
+
+    _run(serve_forever(settings, ready=announce, demo_only=demo_only))
 
 
 def _run(work: Coroutine[Any, Any, int | None]) -> int:

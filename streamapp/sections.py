@@ -78,6 +78,20 @@ class ServerSettings(_Section):
         return self
 
 
+class DemoSettings(_Section):
+    enabled: bool = Field(
+        True, description="Serve the demo page at /demo, where streamapp[demo] is installed and the host is loopback."
+    )
+    max_clip_bytes: Annotated[int, Field(ge=100_000)] = Field(
+        100_000_000, description="Largest video file that can be handed in there; on disk there is room for six."
+    )
+    max_clip_s: Annotated[float, Field(gt=0)] = Field(60.0, description="Of a longer clip, the beginning is analysed.")
+    max_clips: Annotated[int, Field(ge=1, le=16)] = Field(2, description="Clips analysed at once; others wait.")
+    kept_s: Annotated[float, Field(ge=10)] = Field(
+        600.0, description="What was handed in, and what came of it, is removed after this."
+    )
+
+
 class IceServer(_Section):
     urls: tuple[str, ...] = Field(description="stun: or turn: addresses.")
     username: str | None = Field(None, description="TURN user name.")

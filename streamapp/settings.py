@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from streamapp.errors import SettingsError
 from streamapp.event_settings import EventSettings
 from streamapp.sections import (
+    DemoSettings,
     GallerySettings,
     LogSettings,
     ModelSettings,
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
     )
 
     server: ServerSettings = ServerSettings()
+    demo: DemoSettings = DemoSettings()
     webrtc: WebRtcSettings = WebRtcSettings()
     sources: SourceSettings = SourceSettings()
     pipeline: PipelineSettings = PipelineSettings()

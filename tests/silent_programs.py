@@ -1,4 +1,4 @@
-"""Programs for the room without a network: `python -m tests.silent_programs screen | infer | serve | talk`."""
+"""Programs for the room without a network: `python -m tests.silent_programs screen | infer | serve | demo | talk`."""
 
 from __future__ import annotations
 
@@ -70,6 +70,28 @@ def serve() -> None:
             server.kill()
 
 
+def demo() -> None:
+    """Starts the demo page alone, loads it as a browser would, has a picture examined through it, and ends it."""
+    command = [sys.executable, "-m", "streamapp", "demo", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = next(word for line in server.stdout for word in line.split() if word.startswith("http://"))
+            with httpx.Client(base_url=address.rstrip("/"), timeout=90, follow_redirects=True) as http:
+                print("/", http.get("/").status_code)
+                functions = http.get("/demo/config").json()["dependencies"]
+                examine = next(f["id"] for f in functions if len(f["inputs"]) == 2 and len(f["outputs"]) == 4)
+                call = {"data": ["example:two", "fast"], "fn_index": examine, "session_hash": "silent"}
+                print("called", http.post("/demo/gradio_api/queue/join", json=call).status_code)
+                with http.stream("GET", "/demo/gradio_api/queue/data?session_hash=silent") as events:
+                    done = next(line for line in events.iter_lines() if "process_completed" in line)
+                print("examined", "/demo/files/" in done)
+            server.send_signal(signal.SIGINT)
+            print("ended", server.wait(_TIMEOUT_S))
+        finally:
+            server.kill()
+
+
 def _demo_picture() -> bytes:
     with av.open(str(asset("recordings/demo.mp4"))) as clip:
         rgb = next(clip.decode(video=0)).to_ndarray(format="rgb24")
@@ -90,4 +112,4 @@ def talk() -> None:
 
 
 if __name__ == "__main__":
-    {"screen": screen, "infer": infer, "serve": serve, "talk": talk}[sys.argv[1]]()
+    {"screen": screen, "infer": infer, "serve": serve, "demo": demo, "talk": talk}[sys.argv[1]]()

@@ -59,6 +59,7 @@ def declared(lock: str) -> list[Requirement]:
         texts = [text for text in groups["dev"] if isinstance(text, str)]
     else:
         texts = project["dependencies"] + project["optional-dependencies"][lock] + groups["build"]
+        texts += project["optional-dependencies"]["demo"]
     return [Requirement(text) for text in texts]
 
 

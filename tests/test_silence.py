@@ -105,6 +105,14 @@ def test_serving_is_silent(models: Path) -> None:
 
 
 @pytest.mark.weights
+@pytest.mark.skipif(find_spec("gradio") is None, reason="gradio is absent (pip install 'streamapp[demo]')")
+def test_the_demo_page_is_silent(models: Path) -> None:
+    run = run_python("-m", "tests.silent_programs", "demo", STREAMAPP_MODELS__DIR=str(models))
+    assert_silent(run)
+    assert run.stdout.splitlines() == ["/ 200", "called 200", "examined True", "ended 0"]
+
+
+@pytest.mark.weights
 @pytest.mark.media
 @pytest.mark.parametrize("backend", Backend)
 def test_every_model_at_work_is_silent(backend: Backend, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ from streamapp.errors.models import (
     RuntimeMissing,
 )
 from streamapp.errors.requests import (
+    ClipInvalid,
     Conflict,
     NotFound,
     OfferInvalid,
@@ -72,6 +73,7 @@ from streamapp.errors.sources import (
 )
 
 __all__ = [
+    "ClipInvalid",
     "Conflict",
     "DeliveryFailed",
     "DeliveryRefused",

@@ -44,6 +44,13 @@ class PictureTooLarge(UsageError):
     http_status = 413
 
 
+class ClipInvalid(UsageError):
+    """The bytes are not a video that can be read."""
+
+    code = "clip_invalid"
+    http_status = 422
+
+
 class NotFound(UsageError):
     code = "not_found"
     http_status = 404

@@ -18,7 +18,7 @@ from streamapp.sections import ServerSettings
 
 def check_binding(settings: ServerSettings, keyring: Keyring) -> None:
     """Raises SettingsError for an address that other machines reach while there is no token."""
-    if _is_loopback(settings.host) or keyring.valid_count:
+    if is_loopback(settings.host) or keyring.valid_count:
         return
     raise SettingsError(
         f"{settings.host or 'every address'} can be reached by other machines, and there is no valid token in "
@@ -31,7 +31,7 @@ def own_names(settings: ServerSettings) -> frozenset[str]:
     settings; elsewhere this machine's too. A page that rebinds its name to ours has a name of its own, none of these.
     """
     names = {*settings.allowed_hosts, settings.host}
-    if not _is_loopback(settings.host):
+    if not is_loopback(settings.host):
         machine = socket.gethostname()
         names |= {machine, f"{machine.partition('.')[0]}.local"}
     if _is_every_address(settings.host):
@@ -54,7 +54,8 @@ def certificate_of(settings: ServerSettings) -> CertificateFiles | None:
     return None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens there."""
     if host == "localhost":
         return True
     try:

@@ -12,11 +12,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import RedirectResponse
+from starlette.routing import Route
 
 from streamapp import __version__
 from streamapp.access.keyring import Keyring
 from streamapp.access.token_file import TokenFile
 from streamapp.assets import asset
+from streamapp.demo.file_routes import file_router
+from streamapp.demo.page import PREFIX as DEMO
+from streamapp.demo.page import DemoPage, upload_limits, why_absent
 from streamapp.errors import UsageError
 from streamapp.runtime import Runtime
 from streamapp.sections import ServerSettings
@@ -35,6 +40,7 @@ from streamapp.server.routes.streams import streams_router
 from streamapp.server.routes.webrtc import webrtc_router
 from streamapp.server.security import BodyLimit, Guard
 from streamapp.server.signalling import Signalling
+from streamapp.server.silence import TELEMETRY_OFF
 from streamapp.server.uploads import Uploads
 from streamapp.settings import Settings
 
@@ -46,18 +52,10 @@ GRACE_S = 2
 """Responses that go on for ever (events, motion JPEG) are cut off after this."""
 
 
-def create_app(runtime: Runtime, signalling: Signalling, keyring: Keyring) -> FastAPI:
-    """The application. Its parts are run by whoever made them."""
-    settings, pages, visitors = runtime.settings, asset("web"), Visitors(keyring)
-    app = FastAPI(
-        title="streamapp",
-        version=__version__,
-        docs_url=None,  # its page is loaded from other people's servers
-        redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-    )
-    problems.install(app)
-    app.include_router(webrtc_router(signalling, settings.webrtc))
+def create_app(runtime: Runtime, signalling: Signalling, keyring: Keyring, demo: DemoPage | None = None) -> FastAPI:
+    """The application. Its parts are run by whoever made them. `demo`: the page at /demo, if there is to be one."""
+    settings = runtime.settings
+    app = _bare_app(runtime, signalling)
     app.include_router(streams_router(runtime))
     if runtime.events is not None:
         app.include_router(events_router(runtime.events))
@@ -65,6 +63,42 @@ def create_app(runtime: Runtime, signalling: Signalling, keyring: Keyring) -> Fa
     app.include_router(images_router(runtime.models, uploads))
     app.include_router(gallery_router(runtime, uploads))
     app.include_router(health_router(runtime, signalling))
+    _finish_app(app, settings, keyring, demo)
+    return app
+
+
+def create_demo_app(runtime: Runtime, signalling: Signalling, keyring: Keyring, demo: DemoPage) -> FastAPI:
+    """The demo page by itself: what it needs, and nothing else of the API."""
+    app = _bare_app(runtime, signalling)
+    app.add_api_route("/", lambda: RedirectResponse(f"{DEMO}/"), include_in_schema=False)
+    _finish_app(app, runtime.settings, keyring, demo)
+    return app
+
+
+def _bare_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
+    app = FastAPI(
+        title="streamapp",
+        version=__version__,
+        docs_url=None,  # its page is loaded from other people's servers
+        redoc_url=None,
+        telemetry=TELEMETRY_OFF,
+    )
+    problems.install(app)
+    app.include_router(webrtc_router(signalling, runtime.settings.webrtc))
+    return app
+
+
+def _finish_app(app: FastAPI, settings: Settings, keyring: Keyring, demo: DemoPage | None) -> None:
+    """Adds the demo page, the files of pages and what stands before every route."""
+    pages, visitors = asset("web"), Visitors(keyring)
+    body_limits = dict.fromkeys(("/streams", "/gallery", "/login"), min(MAX_JSON_BYTES, settings.server.max_body_bytes))
+    if demo is not None:
+        if why_absent(settings) is None:
+            limits = upload_limits(settings)
+            body_limits |= {f"{DEMO}/files/{kind}": size for kind, size in limits.items()}
+            app.include_router(file_router(demo.shelf, limits))
+        app.add_api_route(DEMO, lambda: RedirectResponse(f"{DEMO}/"), include_in_schema=False)
+        app.router.routes.append(Route(f"{DEMO}/{{rest:path}}", endpoint=demo))
     app.include_router(login_router(visitors))
     app.router.default = Page(pages)  # not mounted: then wrong methods on the API's paths would be its to answer
     app.add_middleware(Entrance, visitors=visitors, rules=AccessRules.with_pages(pages), pages=pages)
@@ -77,31 +111,32 @@ def create_app(runtime: Runtime, signalling: Signalling, keyring: Keyring) -> Fa
             expose_headers=["Location", "ETag", "Link", "Retry-After"],
         )
     app.add_middleware(
-        BodyLimit,
-        max_bytes=settings.server.max_body_bytes,
-        by_prefix=dict.fromkeys(("/streams", "/gallery", "/login"), MAX_JSON_BYTES),
-        forms_at=("/gallery",),
+        BodyLimit, max_bytes=settings.server.max_body_bytes, by_prefix=body_limits, forms_at=("/gallery",)
     )
     app.add_middleware(Guard, settings=settings.server)
-    return app
 
 
-async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
+async def serve(settings: Settings, *, ready: Callable[[str], None], demo_only: bool = False) -> None:
     """Serves until SIGTERM or SIGINT; then ends every connection and finalises every file. `ready` gets the address
     once requests are answered. Raises SettingsError for an address that is not allowed or a certificate that cannot be
-    used, TokensUnusable, UsageError for a taken address."""
+    used, TokensUnusable, UsageError for a taken address, or if there is to be nothing but a demo page and it cannot be.
+    """
+    if demo_only and (absent := why_absent(settings)) is not None:
+        raise UsageError(absent)
     keyring = Keyring(TokenFile(settings.server.token_file))
     keyring.load()
     check_binding(settings.server, keyring)
     certificate = certificate_of(settings.server)
     with contextlib.closing(_listen(settings.server)) as listener:
         async with (
-            Runtime.start(settings, with_events=True) as runtime,
+            Runtime.start(settings, with_events=not demo_only) as runtime,
             Signalling.start(runtime) as signalling,
+            DemoPage.start(runtime) as demo,
             _following(keyring),
         ):
+            create = create_demo_app if demo_only else create_app
             config = uvicorn.Config(
-                create_app(runtime, signalling, keyring),
+                create(runtime, signalling, keyring, demo),
                 log_config=None,
                 access_log=False,
                 lifespan="off",

@@ -91,8 +91,8 @@ class Guard:
 class BodyLimit:
     """Refuses request bodies over a limit with 413, told by Content-Length or, if they are chunked, once they are too
     long, and bodies that take too long to come with 408. A chunked body that nobody read to its end may be endless:
-    the connection is closed with the response. `by_prefix`: lower limits for the paths that begin so; `forms_at`:
-    those of them where forms may be longer."""
+    the connection is closed with the response. `by_prefix`: other limits for the paths that begin so, the lowest that
+    applies counts; `forms_at`: those of them where forms may be longer."""
 
     def __init__(
         self, app: ASGIApp, max_bytes: int, by_prefix: Mapping[str, int], forms_at: Collection[str] = ()
@@ -108,8 +108,8 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         limits = self._by_prefix_of_forms if is_form(headers) else self._by_prefix
-        limit = min((n for prefix, n in limits.items() if scope["path"].startswith(prefix)), default=None)
-        limit = self._max_bytes if limit is None else min(limit, self._max_bytes)
+        own = (n for prefix, n in limits.items() if scope["path"].startswith(prefix))
+        limit = min(own, default=self._max_bytes)
         received, unread = 0, "transfer-encoding" in headers
         deadline_s: float | None = asyncio.get_running_loop().time() + BODY_TIMEOUT_S
 
