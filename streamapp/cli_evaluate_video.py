@@ -70,7 +70,7 @@ def evaluate_stability(
     every_s: Annotated[
         float, typer.Option("--every-s", min=0.02, help="The baseline looks at each face so often.")
     ] = 0.2,
-    min_iou: _MinIou = 0.5,
+    min_iou: _MinIou = 0.3,
 ) -> None:
     """False matches an hour, time to the right name and label changes, against single crops; 95 % intervals.
 

@@ -51,6 +51,7 @@ def equal_recall_shift(faces: Sequence[ShownFace], way: str) -> float:
             if (crop := face.crops.get(way)) is not None
             and crop.nearest is not None
             and crop.nearest.name == face.truth
+            and face.is_there
         ),
         reverse=True,
     )
@@ -82,14 +83,14 @@ def identity_row(shift: float, faces: Sequence[ShownFace], told: Sequence[Told |
     name = [None if one is None else one[1] for one in told]
     right = np.array([n is not None and n == face.truth for n, face in zip(name, faces, strict=True)], bool)
     wrong = np.array([n is not None and n != face.truth for n, face in zip(name, faces, strict=True)], bool)
-    enrolled = np.array([face.truth is not None for face in faces], bool)
+    enrolled = np.array([face.truth is not None and face.is_there for face in faces], bool)
     tracked = np.array([face.track is not None for face in faces], bool)
     false_matches, wrong_names = _episodes(faces, name)
     first_s = _first_right_s(faces, right)
     given = np.array([s for s in first_s if s is not None], np.float64)
     return IdentityRow(
         shift,
-        bootstrap_ratio(lasts * right, lasts * enrolled, blocks),
+        bootstrap_ratio(lasts * (right & enrolled), lasts * enrolled, blocks),
         bootstrap_ratio(lasts * wrong, lasts * tracked, blocks),
         Rate(false_matches, video_s / 3600),
         Rate(wrong_names, video_s / 3600),
@@ -100,7 +101,7 @@ def identity_row(shift: float, faces: Sequence[ShownFace], told: Sequence[Told |
 
 def _right_s(faces: Sequence[ShownFace], told: Sequence[Told | None]) -> float:
     named = ((face, one[1]) for face, one in zip(faces, told, strict=True) if one is not None)
-    return sum(face.lasts_s for face, name in named if name is not None and name == face.truth)
+    return sum(face.lasts_s for face, name in named if name is not None and name == face.truth and face.is_there)
 
 
 def _episodes(faces: Sequence[ShownFace], names: Sequence[str | None]) -> tuple[int, int]:
@@ -122,7 +123,7 @@ def _first_right_s(faces: Sequence[ShownFace], right: Iterable[bool]) -> list[fl
     seen_s: dict[tuple[str, str], float] = {}
     named_s: dict[tuple[str, str], float] = {}
     for face, is_right in zip(faces, right, strict=True):
-        if face.truth is not None:
+        if face.truth is not None and face.is_there:
             seen_s.setdefault((face.clip, face.truth), face.at_s)
             if is_right:
                 named_s.setdefault((face.clip, face.truth), face.at_s)

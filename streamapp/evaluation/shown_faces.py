@@ -14,6 +14,9 @@ from streamapp.evaluation.tracking import BLOCK_S, durations_s
 from streamapp.geometry import pairwise_iou
 from streamapp.results import FrameResult, IdentityState, TrackResult
 
+_TOUCHING_IOU = 0.1
+"""A track that overlaps a labelled face by so much, and not enough to be on it, is not judged."""
+
 Told = tuple[IdentityState, str | None]
 """A decision about who somebody is, with the name where there is one."""
 
@@ -29,6 +32,8 @@ class ShownFace:
     """None for somebody whose face was not found."""
     truth: str | None
     """The name it should have; None for strangers and for what is no face."""
+    is_there: bool
+    """Whether it is labelled in this frame, or in a clip without boxes: not for a track that outlasts its face."""
     at_s: float
     lasts_s: float
     block: int
@@ -48,8 +53,7 @@ def shown_faces(
     min_iou: float,
     first_block: int,
 ) -> list[ShownFace]:
-    """Frame by frame. crops: by the way in which they are taken. A track beside all labelled faces is whom it was last;
-    before and without that, nobody."""
+    """Frame by frame. crops: by the way in which they are taken."""
     known: dict[int, list[tuple[str, Crop]]] = {}
     for way, of_way in crops.items():
         for crop in of_way:
@@ -61,7 +65,7 @@ def shown_faces(
         for way, crop in known.get(result.frame, ()):
             newest[crop.track] = newest.get(crop.track, {}) | {way: crop}
         block = first_block + int(result.pts_s // BLOCK_S)
-        found = _with_people(clip, result, who, min_iou)
+        found, there = _with_people(clip, result, who, min_iou), set(clip.at(result.frame).ids.tolist())
         for person, track in found:
             is_labelled = person is not None or clip.boxes is None
             faces.append(
@@ -70,6 +74,7 @@ def shown_faces(
                     face=f"person {person}" if person is not None else f"track {track.id if track else 0}",
                     track=None if track is None else track.id,
                     truth=clip.people[person] if is_labelled else None,
+                    is_there=clip.boxes is None or person in there,
                     at_s=result.pts_s,
                     lasts_s=lasts_s,
                     block=block,
@@ -84,16 +89,24 @@ def shown_faces(
 def _with_people(
     clip: LabelledClip, result: FrameResult, who: dict[int, int], min_iou: float
 ) -> Iterator[tuple[int | None, TrackResult | None]]:
-    """The faces of a frame: labelled person and track, either of which may lack. `who`: which person each track was
-    last; it is brought up to date."""
+    """The faces of a frame: labelled person and track, either of which may lack. A track beside all labelled faces is
+    whom it was last, unless another track is that now; one that only touches a labelled face is left out. `who`: which
+    person each track was last; it is brought up to date."""
     labels = clip.at(result.frame)
     boxes = np.array([track.box for track in result.tracks], np.float32).reshape(-1, 4)
-    pairs = matches(pairwise_iou(labels.boxes, boxes), min_iou)
-    who |= {result.tracks[column].id: int(labels.ids[row]) for row, column in pairs}
-    matched = {column for _, column in pairs}
-    yield from ((int(labels.ids[row]), result.tracks[column]) for row, column in pairs)
-    yield from ((int(p), None) for r, p in enumerate(labels.ids) if r not in {row for row, _ in pairs})
-    yield from ((who.get(track.id), track) for column, track in enumerate(result.tracks) if column not in matched)
+    iou = pairwise_iou(labels.boxes, boxes)
+    people = labels.ids.tolist()
+    pairs = {column: people[row] for row, column in matches(iou, min_iou)}
+    who |= {result.tracks[column].id: person for column, person in pairs.items()}
+    taken = set(pairs.values())
+    for column, track in enumerate(result.tracks):
+        person = pairs.get(column, who.get(track.id))
+        if column not in pairs and person in taken:
+            person = None
+        if person is not None or iou[:, column].max(initial=0.0) < _TOUCHING_IOU:
+            yield person, track
+            taken.add(person)
+    yield from ((person, None) for person in people if person not in taken)
 
 
 def _told(track: TrackResult) -> Told | None:

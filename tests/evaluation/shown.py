@@ -34,7 +34,8 @@ def face(
     person: str = "person 1",
     clip: str = "lobby",
     labels: Mapping[str, str] | None = None,
+    is_there: bool = True,
 ) -> ShownFace:
     at_s = frame * FRAME_S
     crops = {} if of is None else {WAY: of}
-    return ShownFace(clip, person, track, truth, at_s, FRAME_S, int(at_s // 2), told, labels or {}, crops)
+    return ShownFace(clip, person, track, truth, is_there, at_s, FRAME_S, int(at_s // 2), told, labels or {}, crops)

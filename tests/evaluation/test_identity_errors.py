@@ -40,6 +40,14 @@ def test_recall_counts_the_time_in_which_nobody_was_found_too() -> None:
     assert found.wrong_time.value == 0
 
 
+def test_a_track_that_outlasts_its_face_is_right_but_no_recall() -> None:
+    gone = face(2, named("Ada"), crop("Ada", ACCEPT), is_there=False)
+    found = row(*story(OPEN, named("Ada")), gone)
+    assert found.recall.value == pytest.approx(0.5)
+    assert found.errors == 0
+    assert equal_recall_shift([face(0, OPEN, crop("Ada", ACCEPT)), gone], WAY) == 0
+
+
 def test_strangers_do_not_count_for_recall() -> None:
     assert row(*story(named("Ada")), *story(UNKNOWN, truth=None)).recall.value == 1
     assert math.isnan(row(*story(UNKNOWN, truth=None)).recall.value)

@@ -58,8 +58,8 @@ def test_somebody_who_is_not_in_the_picture_is_not_missed() -> None:
 
 
 def test_the_one_id_of_a_person_is_the_one_that_fits_most_frames() -> None:
-    frames: list[tuple[Rows, Rows]] = [([(1, HERE)], [(7, HERE)])] + [([(1, HERE)], [(8, HERE)])] * 3
-    assert told(*frames).kept.tolist() == [0, 1, 1, 1]
+    first, then = ([(1, HERE)], [(7, HERE)]), ([(1, HERE)], [(8, HERE)])
+    assert told(first, then, then, then).kept.tolist() == [0, 1, 1, 1]
 
 
 def test_the_overlap_counts_from_the_threshold_on() -> None:
