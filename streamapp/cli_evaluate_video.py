@@ -89,19 +89,20 @@ def evaluate_stability(
 
 def _print(report: StabilityReport, every_s: float) -> None:
     app = report.comparisons[0].app
-    rows = [_identity_cells("streamapp", app)]
+    rows = [_identity_cells("streamapp", "", app)]
     for comparison in report.comparisons:
-        rows.append(_identity_cells(f"{comparison.way}, same threshold", comparison.same_threshold))
-        rows.append(_identity_cells(f"{comparison.way}, equal recall", comparison.equal_recall))
+        rows.append(_identity_cells(comparison.way, "the app's", comparison.same_threshold))
+        rows.append(_identity_cells(comparison.way, "equal recall", comparison.equal_recall))
     print_table(
         f"identity, {report.clips} clips, {report.video_s:.0f} s, {report.enrolled} people enrolled",
-        ["by", "recall", "wrong name", "false matches", "wrong names", "first right after, s", "named"],
+        ["by", "threshold", "recall", "wrong name", "false matches", "wrong names", "right after, s", "named"],
         rows,
         [
             "recall: share of the time in which enrolled people show their faces that they have the right name. "
             "wrong name: share of the time of all faces. false matches: strangers who are given a name, wrong names: "
             "enrolled people who are given another's, an hour of video, with their number.",
-            "equal recall: the highest threshold at which the crops alone name people no less than the app.",
+            "equal recall: the highest threshold at which the crops alone name people no less than the app, or the "
+            "app's if there is none.",
             *(f"No face to be recognised in: {path.name}" for path in report.without_face),
         ],
     )
@@ -123,12 +124,13 @@ def _print(report: StabilityReport, every_s: float) -> None:
     )
 
 
-def _identity_cells(way: str, row: IdentityRow) -> list[str]:
+def _identity_cells(way: str, threshold: str, row: IdentityRow) -> list[str]:
     first = "-" if isnan(row.first_s.value) else f"{row.first_s.value:.2f}"
     if not isnan(row.first_s.low):
         first += f" [{row.first_s.low:.2f}, {row.first_s.high:.2f}]"
     return [
         way,
+        threshold,
         percent(row.recall),
         percent(row.wrong_time),
         str(row.false_matches),

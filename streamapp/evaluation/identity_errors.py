@@ -42,7 +42,7 @@ class IdentityRow:
 
 def equal_recall_shift(faces: Sequence[ShownFace], way: str) -> float:
     """How much higher the threshold of the crops alone may be so that they name enrolled people no less than the app;
-    minus infinity if they never reach that."""
+    0, the app's own, if no threshold at all gets them there."""
     wanted_s = _right_s(faces, [face.told for face in faces])
     gains = sorted(
         (
@@ -60,7 +60,7 @@ def equal_recall_shift(faces: Sequence[ShownFace], way: str) -> float:
         reached_s += lasts_s
         if reached_s >= wanted_s - 1e-9:
             return shift
-    return float("-inf")
+    return 0.0
 
 
 def told_alone(faces: Sequence[ShownFace], way: str, shift: float) -> list[Told | None]:

@@ -49,7 +49,8 @@ class Comparison:
     app: IdentityRow
     same_threshold: IdentityRow
     equal_recall: IdentityRow
-    """With the highest threshold at which enrolled people are named no less than by the app."""
+    """With the highest threshold at which enrolled people are named no less than by the app; with the app's own if none
+    gets there."""
     flicker: tuple[FlickerRow, ...]
     """Of the name, at equal recall, and of the other labels."""
 

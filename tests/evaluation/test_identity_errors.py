@@ -77,8 +77,16 @@ def test_equal_recall_is_the_highest_threshold_that_names_people_no_less_than_th
     assert alone.recall.value == row(*faces).recall.value == pytest.approx(0.5)
 
 
-def test_crops_that_never_reach_the_recall_of_the_app_name_whomever_they_are_most_like() -> None:
+def test_crops_that_never_reach_the_recall_of_the_app_are_judged_by_its_threshold() -> None:
     faces = [face(0, named("Ada"), crop("Grace", ACCEPT)), face(1, named("Ada"), crop("Ada", -50.0))]
+    assert equal_recall_shift(faces, WAY) == 0.0
+
+
+def test_a_recall_that_takes_a_lower_threshold_gets_it() -> None:
+    faces = [
+        face(0, named("Ada"), crop("Ada", ACCEPT - 2.0)),
+        face(1, UNKNOWN, crop("Grace", ACCEPT - 1.0), truth=None),
+    ]
     shift = equal_recall_shift(faces, WAY)
-    assert shift == float("-inf")
-    assert told_alone(faces, WAY, shift) == [named("Grace"), named("Ada")]
+    assert shift == pytest.approx(-2.0)
+    assert identity_row(shift, faces, told_alone(faces, WAY, shift), HOUR_S).false_matches.count == 1
