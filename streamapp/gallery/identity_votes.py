@@ -67,6 +67,14 @@ class IdentityVotes:
         """What is known of the face being a living person's; None where that is not looked at."""
         self._liveness = state
 
+    def start_over(self) -> None:
+        """It is another face now: nothing is left but whom it was said not to be."""
+        self._ballots.clear()
+        self._skipped.clear()
+        self._attempts, self._doubts = 0, 0
+        self._liveness = self._people = self._holds = None
+        self._state = IdentityState.UNDECIDED
+
     def reject(self, person_id: UUID) -> None:
         """This face is not that person, whatever the votes say."""
         self._rejected.add(person_id)

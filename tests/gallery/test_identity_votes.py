@@ -93,6 +93,17 @@ def test_a_look_that_is_like_the_person_again_ends_the_doubt() -> None:
     assert not votes.wants_look
 
 
+def test_a_face_that_starts_over_keeps_only_whom_it_is_not() -> None:
+    votes = looked(*[ADA_SURE] * 8)
+    votes.reject(GRACE)
+    assert alone(votes).person_id == ADA
+    votes.start_over()
+    decision = alone(votes)
+    assert (decision.reason, decision.attempts, decision.votes) == (IdentityReason.TOO_FEW_VOTES, 0, ())
+    assert decision.rejected == (GRACE,)
+    assert votes.wants_look
+
+
 def test_pictures_too_poor_to_count_raise_no_doubt() -> None:
     votes = looked(ADA_SURE, ADA_SURE)
     alone(votes)
