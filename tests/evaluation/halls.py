@@ -1,8 +1,8 @@
 """Folders of labelled clips for `streamapp evaluate tracking | stability`, made of pictures of the shared media.
 
-`python -m tests.evaluation.halls FOLDER`: FOLDER/tuning and FOLDER/testing, which share nobody. Eight clips of ten
-seconds each: one enrolled person and two strangers, half of them far off, some blurred, who cross and hide each other.
-63 more people are enrolled who are in no clip. Nothing of it belongs in the repository.
+`python -m tests.evaluation.halls FOLDER`: FOLDER/first and FOLDER/second, on which rules were chosen, and FOLDER/third.
+Eight clips of ten seconds each: one enrolled person and two strangers, half of them far off, some blurred, who cross
+and hide each other. 63 more people are enrolled who are in no clip. Nothing of it belongs in the repository.
 """
 
 from __future__ import annotations
@@ -72,5 +72,6 @@ def _actor(draw: random.Random, number: int, picture: str) -> Actor:
 
 if __name__ == "__main__":
     target = Path(sys.argv[1])
-    write_hall(target / "tuning", (0, 2, 5, 7), (1, 3, 6), slice(None, 5), seed=1)
-    write_hall(target / "testing", (1, 3, 4, 6, 8), (0, 2), slice(5, None), seed=2)
+    write_hall(target / "first", (0, 2, 5, 7), (1, 3, 6), slice(None, 5), seed=1)
+    write_hall(target / "second", (1, 3, 4, 6, 8), (0, 2), slice(5, None), seed=2)
+    write_hall(target / "third", (1, 2, 3, 4, 6, 8), (0, 5, 7), slice(None), seed=3)
