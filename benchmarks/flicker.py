@@ -8,7 +8,7 @@ chooses, and with one every half a second.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,12 +16,10 @@ from pathlib import Path
 from benchmarks.live import ResultLog
 from benchmarks.media import shared_dir
 from benchmarks.report import Cell, Figure, Table, progress
+from streamapp.evaluation.crop_log import LABELS, CropLog, labels_of
 from streamapp.faces import Mode
-from streamapp.pipeline.aggregate import FaceHistory, Findings, Moment
-from streamapp.pipeline.board import ResultBoard
 from streamapp.pipeline.escalation import Escalator
-from streamapp.pipeline.identities import Look
-from streamapp.results import Analyses, FrameResult
+from streamapp.results import FrameResult
 from streamapp.runtime import Runtime
 from streamapp.settings import Settings
 from streamapp.sinks.base import Inbox
@@ -30,40 +28,9 @@ from streamapp.sources.file import FileSource
 from streamapp.zoo import catalogue
 from streamapp.zoo.lineup import FaceAnalyser
 
-LABELS = ("liveness", "gender", "age band", "deepfake band")
 ASK_EVERY_S = 0.5
-AGE_BAND_YEARS = 10
 DEEPFAKE_STAND_IN = "meso-inception-df"
 """Where the profile's own deepfake model is not installed: a small one of real weights, which is in no profile."""
-
-
-class RecordingBoard(ResultBoard):
-    """A board that also keeps what each crop alone says."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.alone: list[tuple[int, float, dict[str, str]]] = []
-        """Track, seconds of the stream, labels."""
-
-    def add(
-        self, track_id: int, findings: Findings, skipped: Mapping[str, str], at: Moment, look: Look | None = None
-    ) -> None:
-        history = FaceHistory()
-        history.add(findings, at)
-        self.alone.append((track_id, at.pts_s, labels_of(history.analyses(at.pts_s))))
-        super().add(track_id, findings, skipped, at, look)
-
-
-def labels_of(analyses: Analyses) -> dict[str, str]:
-    labels: dict[str, str] = {}
-    if (liveness := analyses.get("liveness")) is not None:
-        labels["liveness"] = liveness.state
-    if (known := analyses.get("gender_age")) is not None:
-        labels["gender"] = known.gender
-        labels["age band"] = str(int(known.age_years // AGE_BAND_YEARS) * AGE_BAND_YEARS)
-    if (deepfake := analyses.get("deepfake")) is not None:
-        labels["deepfake band"] = deepfake.band
-    return labels
 
 
 class AskingLog(ResultLog):
@@ -97,7 +64,7 @@ class Changes:
             getattr(self, name).update(getattr(other, name))
 
 
-def changes_of(results: Sequence[FrameResult], board: RecordingBoard) -> Changes:
+def changes_of(results: Sequence[FrameResult], board: CropLog) -> Changes:
     found = Changes()
     shown: dict[tuple[int, str], list[str]] = defaultdict(list)
     before_s = results[0].pts_s if results else 0.0
@@ -108,9 +75,9 @@ def changes_of(results: Sequence[FrameResult], board: RecordingBoard) -> Changes
                 found.face_s[label] += result.pts_s - before_s  # type: ignore[assignment]  # seconds, not a count
         before_s = result.pts_s
     alone: dict[tuple[int, str], list[str]] = defaultdict(list)
-    for track_id, _, labels in sorted(board.alone, key=lambda entry: entry[:2]):
-        for label, value in labels.items():
-            alone[track_id, label].append(value)
+    for crop in board.crops:
+        for label, value in crop.labels.items():
+            alone[crop.track, label].append(value)
             found.crops[label] += 1
     for (_, label), values in shown.items():
         found.shown[label] += _count(values)
@@ -185,7 +152,7 @@ async def changes_in(runtime: Runtime, path: Path, asked: bool) -> Changes:
         lossless=True,
     )
     assert session.escalator is not None
-    board = RecordingBoard()
+    board = CropLog(runtime.models.vote_rules, runtime.models.name_of)
     session.escalator.board = board
     log = AskingLog(session.escalator) if asked else ResultLog()
     session.attach(log)

@@ -1,4 +1,4 @@
-"""`streamapp evaluate`: how good the models are, on pictures you have. Here: recognition."""
+"""`streamapp evaluate`: how good the models and the app are, on media you have. Here: recognition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streamapp import cli_evaluate_detection, cli_evaluate_faces
+from streamapp import cli_evaluate_detection, cli_evaluate_faces, cli_evaluate_video
 from streamapp.assets import asset
 from streamapp.cli_evaluate_faces import DETECTOR, Detector
 from streamapp.errors import ExitCode, UsageError
@@ -25,11 +25,15 @@ from streamapp.zoo import catalogue
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.spec import Task
 
-evaluate_app = typer.Typer(help="How good the models are, measured on labelled pictures.", no_args_is_help=True)
+evaluate_app = typer.Typer(
+    help="How good the models and the app are, measured on labelled pictures and clips.", no_args_is_help=True
+)
 evaluate_app.command("detection")(cli_evaluate_detection.evaluate_detection)
 evaluate_app.command("liveness")(cli_evaluate_faces.evaluate_liveness)
 evaluate_app.command("age-gender")(cli_evaluate_faces.evaluate_age_gender)
 evaluate_app.command("deepfake")(cli_evaluate_faces.evaluate_deepfake)
+evaluate_app.command("tracking")(cli_evaluate_video.evaluate_tracking)
+evaluate_app.command("stability")(cli_evaluate_video.evaluate_stability)
 
 _ENSEMBLE = ("arcface-mbf-w600k-int8=0.8", "mobilefacenet-insightface-y1=0.2")
 _CALIBRATED = ("arcface-mbf-w600k-int8", "mobilefacenet-insightface-y1", "mobilefacenet-foamliu", "mobileface-v2")

@@ -33,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "cli_token",
             "evaluation",
         ),
-        *("cli_evaluate", "cli_evaluate_detection", "cli_evaluate_faces"),
+        *("cli_evaluate", "cli_evaluate_detection", "cli_evaluate_faces", "cli_evaluate_video"),
         *("cluster", "doctor", "settings_reference"),
     ),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, rankdata
+from scipy.stats import binomtest, chi2, rankdata
 
 Scores = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -55,6 +55,35 @@ class Share:
         if not self.total:
             return "-"
         return f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}] of {self.total}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`count` events in so many units of time, and how sure their rate is, by the exact interval of a Poisson
+    distribution (Garwood 1936)."""
+
+    count: int
+    units: float
+
+    @property
+    def estimate(self) -> Estimate:
+        if not self.units > 0:
+            return Estimate(np.nan, np.nan, np.nan)
+        low = float(chi2.ppf(0.025, 2 * self.count)) / 2 if self.count else 0.0
+        high = float(chi2.ppf(0.975, 2 * self.count + 2)) / 2
+        return Estimate(self.count / self.units, low / self.units, high / self.units)
+
+    def __str__(self) -> str:
+        rate = self.estimate
+        return f"{rate.value:.1f} [{rate.low:.1f}, {rate.high:.1f}] ({self.count})" if self.units > 0 else "-"
+
+
+def times_fewer(count: int, other: int) -> Estimate:
+    """`count` events to each of `other`, over the same time: the interval is that of the share (Wilson) as odds."""
+    share = Share(count, count + other).estimate
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, low, high = (float(np.float64(p) / (1 - p)) for p in (share.value, share.low, share.high))
+    return Estimate(value, low, high)
 
 
 def auc(scores: Scores, same: Labels) -> float:
@@ -112,10 +141,34 @@ def _bootstrapped(figure: Callable[[NDArray[np.intp]], float], same: Labels, see
     return Estimate(value, float(low), float(high))
 
 
+def bootstrap_ratio(parts: Scores, wholes: Scores, blocks: NDArray[np.int64], *, seed: int = 0) -> Estimate:
+    """Sum of `parts` over sum of `wholes`, with the interval of that of blocks drawn again: neighbouring frames are
+    alike, so that stretches of them are drawn, not frames. blocks: the number of each one's block, from 0 on. No
+    interval for fewer than 10 blocks."""
+    count = int(blocks.max()) + 1 if len(blocks) else 0
+    sums = [np.bincount(blocks, weights=values, minlength=count) for values in (parts, wholes)]
+    value = float(parts.sum() / wholes.sum()) if wholes.sum() else np.nan
+    if count < _MIN_RESAMPLED or np.isnan(value):
+        return Estimate(value, np.nan, np.nan)
+    drawn = np.random.default_rng(seed).integers(count, size=(_RESAMPLES, count))
+    top, bottom = (of[drawn].sum(axis=1) for of in sums)
+    low, high = np.quantile(top[bottom > 0] / bottom[bottom > 0], (0.025, 0.975))
+    return Estimate(value, float(low), float(high))
+
+
 def bootstrap_mean(values: Scores, *, seed: int = 0) -> Estimate:
     """The mean with the interval of means of values drawn again. No interval for fewer than 10."""
+    return _of_values(np.mean, values, seed)
+
+
+def bootstrap_median(values: Scores, *, seed: int = 0) -> Estimate:
+    """As `bootstrap_mean`."""
+    return _of_values(np.median, values, seed)
+
+
+def _of_values(figure: Callable[..., Scores], values: Scores, seed: int) -> Estimate:
     if len(values) < _MIN_RESAMPLED:
-        return Estimate(float(values.mean()) if len(values) else np.nan, np.nan, np.nan)
-    means = np.random.default_rng(seed).choice(values, (_RESAMPLES, len(values))).mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Estimate(float(values.mean()), float(low), float(high))
+        return Estimate(float(figure(values)) if len(values) else np.nan, np.nan, np.nan)
+    drawn = np.random.default_rng(seed).choice(values, (_RESAMPLES, len(values)))
+    low, high = np.quantile(figure(drawn, axis=1), (0.025, 0.975))
+    return Estimate(float(figure(values)), float(low), float(high))

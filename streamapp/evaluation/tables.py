@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 from rich.console import Console
 from rich.table import Table
 
-from streamapp.evaluation.statistics import SMALL_SAMPLE
+from streamapp.evaluation.statistics import SMALL_SAMPLE, Estimate
 
 _PIPE_WIDTH = 160
 
@@ -22,6 +23,13 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     console.print(table, markup=False)
     for note in filter(None, notes):
         console.print(note, markup=False)
+
+
+def percent(share: Estimate) -> str:
+    """In percent, with its interval where there is one."""
+    if isnan(share.value):
+        return "-"
+    return f"{share.value:.1%}" + ("" if isnan(share.low) else f" [{share.low:.1%}, {share.high:.1%}]")
 
 
 def small_sample(count: int, what: str) -> str:

@@ -35,6 +35,10 @@ class VoteRules:
     min_weight: float = 1.0
     """Sum of qualities that a decision rests on."""
     min_votes: int = 2
+    sure_above: float = 1.0
+    """A face that is so far above the threshold is named by its first vote."""
+    max_doubts: int = 2
+    """After so many looks in a row in which a named face is not like that person, it is taken for another's."""
     min_quality: float = 0.2
     memory: int = 10
     """The newest votes count, so many."""

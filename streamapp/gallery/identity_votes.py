@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from uuid import UUID
 
+from streamapp.findings import NO_MATCH
 from streamapp.gallery.identity_rules import (
     IdentityDecision,
     ModelMean,
@@ -44,6 +45,8 @@ class IdentityVotes:
         """In the gallery, at the last look."""
         self._state = IdentityState.UNDECIDED
         self._holds: UUID | None = None
+        self._doubts = 0
+        """Looks since the last one that was like the person it is said to be."""
 
     def add(self, frame: int, at_s: float, quality: float, result: SearchResult) -> None:
         """One look: what a search for the face found, and how good the picture was, 0 to 1."""
@@ -56,12 +59,21 @@ class IdentityVotes:
             return
         if any(vote.frame == frame for vote, _ in self._ballots):
             return  # the same picture again says nothing new
+        self._note_doubt(result)
         levels = {match.person_id: match.score.level for match in result.matches}
         self._ballots.append((Vote(frame, at_s, quality, result.people, levels, result.vetoed), result.matches))
 
     def set_liveness(self, state: LivenessState | None) -> None:
         """What is known of the face being a living person's; None where that is not looked at."""
         self._liveness = state
+
+    def start_over(self) -> None:
+        """It is another face now: nothing is left but whom it was said not to be."""
+        self._ballots.clear()
+        self._skipped.clear()
+        self._attempts, self._doubts = 0, 0
+        self._liveness = self._people = self._holds = None
+        self._state = IdentityState.UNDECIDED
 
     def reject(self, person_id: UUID) -> None:
         """This face is not that person, whatever the votes say."""
@@ -91,11 +103,24 @@ class IdentityVotes:
         """Whether another look at this face may decide who it is."""
         if self._liveness is LivenessState.SPOOF and not self._rules.identify_spoofs:
             return False
-        return self._state is IdentityState.UNDECIDED and self._attempts < self._rules.max_attempts
+        is_open = self._state is IdentityState.UNDECIDED or self._doubts > 0
+        return is_open and self._attempts < self._rules.max_attempts
 
     def _drop(self, person_id: UUID) -> None:
         if self._holds == person_id:
-            self._holds, self._state = None, IdentityState.UNDECIDED
+            self._holds, self._state, self._doubts = None, IdentityState.UNDECIDED, 0
+
+    def _note_doubt(self, result: SearchResult) -> None:
+        """A track that was handed over to another face goes on under that one's looks alone."""
+        if self._holds is None:
+            return
+        level = next((match.score.level for match in result.matches if match.person_id == self._holds), NO_MATCH)
+        alike = level >= self._rules.thresholds(result.people).unknown
+        self._doubts = 0 if alike else self._doubts + 1
+        if self._doubts == self._rules.max_doubts:
+            for _ in range(len(self._ballots) - self._doubts + 1):
+                self._ballots.popleft()
+            self._holds, self._state, self._doubts = None, IdentityState.UNDECIDED, 0
 
     # -- deciding
 
@@ -163,11 +188,14 @@ class IdentityVotes:
             return IdentityState.UNKNOWN, IdentityReason.NOBODY_ENROLLED
         weight = sum(vote.quality for vote, _ in self._ballots)
         used_up = self._attempts >= rules.max_attempts
+        clear = margin is None or margin >= limits.margin
         if len(self._ballots) < rules.min_votes or weight < rules.min_weight:
+            if clear and standings and standings[0].level >= limits.accept + rules.sure_above:
+                return IdentityState.IDENTIFIED, IdentityReason.ALIKE
             return _open(IdentityReason.TOO_FEW_VOTES, used_up)
         if not standings or standings[0].level < limits.unknown:
             return IdentityState.UNKNOWN, IdentityReason.NOBODY_ALIKE
-        first, clear = standings[0], margin is None or margin >= limits.margin
+        first = standings[0]
         if first.level >= limits.accept and clear:
             return IdentityState.IDENTIFIED, IdentityReason.ALIKE
         if first.person_id == self._holds and first.level >= limits.keep:

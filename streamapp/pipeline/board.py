@@ -16,6 +16,7 @@ from streamapp.gallery.identity_rules import VoteRules
 from streamapp.pipeline.aggregate import FaceHistory, Findings, Moment
 from streamapp.pipeline.answers import Answer
 from streamapp.pipeline.identities import Identities, Identity, Look
+from streamapp.pipeline.leaps import LeapWatch
 from streamapp.results import Analyses, LivenessState
 
 LANDMARKS_FOR_S = 2.0
@@ -58,6 +59,7 @@ class ResultBoard:
         self._identities = Identities(rules or VoteRules(), name_of)
         self._disputed: set[int] = set()
         self._unanswered: set[int] = set()
+        self._leaps = LeapWatch()
 
     def add(
         self, track_id: int, findings: Findings, skipped: Mapping[str, str], at: Moment, look: Look | None = None
@@ -96,7 +98,10 @@ class ResultBoard:
 
     def decide(self, tracks: Sequence[Track], *, liveness_expected: bool) -> None:
         """Decides who the faces of a frame are. liveness_expected: whether a model tells the faces of living people, so
-        that nobody is named before it did."""
+        that nobody is named before it did. What was known of a track that was handed to another face is forgotten."""
+        for track_id in self._leaps.observe(tracks):
+            self._known.pop(track_id, None)
+            self._identities.start_over(track_id)
         default = LivenessState.UNDECIDED if liveness_expected else None
         self._identities.decide(
             {track.id: known.history.liveness or default for track in tracks if (known := self._known.get(track.id))}

@@ -81,6 +81,14 @@ class Identities:
             if (decision := self._decisions.get(track_id)) is None or decision.person_id is None
         )
 
+    def start_over(self, track_id: int) -> None:
+        """The track is of another face now: nothing is left but whom it was said not to be."""
+        votes = self._votes.get(track_id)
+        if votes is not None:
+            votes.start_over()
+            self._decisions = {other: decision for other, decision in self._decisions.items() if other != track_id}
+            self._decided_for = None
+
     def reject(self, track_id: int, person_id: UUID) -> None:
         """This track is not that person, whatever the votes say."""
         self._votes.setdefault(track_id, IdentityVotes(self._rules)).reject(person_id)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from streamapp.faces import Mode, Track, TrackState
+from streamapp.pipeline.leaps import LeapWatch
 from streamapp.scheduler.api import Priority
 
 SWEEP_S = 1.0
@@ -101,6 +102,7 @@ class KeyframePolicy:
 
     mode: Mode
     _looks: dict[int, _Looks] = field(default_factory=dict)
+    _leaps: LeapWatch = field(default_factory=LeapWatch)
     _swept_s: float | None = None
     _scene_changed: bool = False
     _asked: bool = False
@@ -152,6 +154,7 @@ class KeyframePolicy:
 
     def _observe(self, tracks: tuple[Track, ...], now_s: float) -> None:
         known = {track.id for track in tracks}
+        known -= self._leaps.observe(tracks)  # another face: a new one
         self._looks = {track_id: looks for track_id, looks in self._looks.items() if track_id in known}
         for track in tracks:
             looks = self._looks.setdefault(track.id, _Looks(now_s))

@@ -14,6 +14,7 @@ import numpy as np
 
 from streamapp.faces import Track, TrackState
 from streamapp.frame import Box, Frame, Image, Letterbox, PixelReader
+from streamapp.pipeline.leaps import LeapWatch
 
 CONTEXT = 2.8
 """A shot is so many times as wide as the face: what anti-spoofing nets want to see of its surroundings."""
@@ -59,11 +60,12 @@ class ShotBook:
 
     def __init__(self) -> None:
         self._shots: dict[int, FaceShot] = {}
+        self._leaps = LeapWatch()
 
     def consider(self, frame: Frame, tracks: Sequence[Track], reader: PixelReader) -> Mapping[int, FaceShot]:
         """Takes a shot of the track that this frame shows best against its shots so far, as each costs a millisecond;
         gives the best of each track there is."""
-        alive = {track.id for track in tracks}
+        alive = {track.id for track in tracks} - self._leaps.observe(tracks)
         self._shots = {track_id: shot for track_id, shot in self._shots.items() if track_id in alive}
         seen = [track for track in tracks if track.state is TrackState.CONFIRMED]
         promising = [(gain, track) for track in seen if (gain := self._gain(track, frame.pts_s)) > MIN_GAIN]

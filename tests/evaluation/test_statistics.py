@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 
 from streamapp.evaluation.statistics import (
+    Rate,
     Share,
     accept_rate_at,
     auc,
     bootstrap,
     bootstrap_difference,
     bootstrap_mean,
+    bootstrap_median,
+    bootstrap_ratio,
     separation,
     threshold_at,
+    times_fewer,
 )
 
 MANY = np.array([True] * 10 + [False] * 100)
@@ -90,3 +94,52 @@ def test_a_share_of_nothing_is_not_known() -> None:
 
 def test_separation_grows_with_the_distance() -> None:
     assert separation(scores(3, 3.1, 2.9, 3), SAME) > separation(scores(1, 1.1, 0.9, 1), SAME) > 0
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(0, 0.0, 3.689), (1, 0.025, 5.572), (10, 4.795, 18.390)])
+def test_the_interval_of_a_rate_is_garwoods(count: int, low: float, high: float) -> None:
+    estimate = Rate(count, 2.0).estimate
+    assert estimate.value == count / 2
+    assert (estimate.low * 2, estimate.high * 2) == pytest.approx((low, high), abs=1e-3)
+
+
+def test_a_rate_over_no_time_is_not_known() -> None:
+    assert np.isnan(Rate(0, 0.0).estimate.value)
+    assert str(Rate(0, 0.0)) == "-"
+    assert str(Rate(3, 2.0)) == "1.5 [0.3, 4.4] (3)"
+
+
+def test_how_many_times_fewer_is_the_odds_of_the_share() -> None:
+    found = times_fewer(2, 8)
+    assert found.value == pytest.approx(0.25)
+    share = Share(2, 10).estimate
+    assert (found.low, found.high) == pytest.approx((share.low / (1 - share.low), share.high / (1 - share.high)))
+    assert times_fewer(0, 4).value == 0
+    assert times_fewer(4, 0).value == np.inf
+    assert np.isnan(times_fewer(0, 0).value)
+
+
+def test_a_ratio_of_frames_is_as_sure_as_its_blocks_are_many() -> None:
+    parts = np.repeat(np.random.default_rng(1).random(40) < 0.5, 50).astype(np.float64)
+    wholes = np.ones(len(parts))
+    blocks = np.repeat(np.arange(40), 50)
+    found = bootstrap_ratio(parts, wholes, blocks)
+    assert found.value == pytest.approx(parts.mean())
+    half = 1.96 * np.sqrt(found.value * (1 - found.value) / 40)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.15)
+    by_frame = bootstrap_ratio(parts, wholes, np.arange(len(parts)))
+    assert by_frame.high - by_frame.low < (found.high - found.low) / 4
+
+
+def test_few_blocks_give_no_interval_and_nothing_no_ratio() -> None:
+    some = np.ones(9)
+    assert np.isnan(bootstrap_ratio(some, some, np.arange(9)).low)
+    assert np.isnan(bootstrap_ratio(some * 0, some * 0, np.arange(9)).value)
+    assert np.isnan(bootstrap_ratio(np.zeros(0), np.zeros(0), np.zeros(0, np.int64)).value)
+
+
+def test_the_median_is_not_moved_by_one_that_is_far_off() -> None:
+    values = np.append(np.linspace(0, 1, 11), 1000.0)
+    found = bootstrap_median(values)
+    assert found.value == pytest.approx(0.55)
+    assert found.high <= 1

@@ -43,20 +43,73 @@ def alone(votes: IdentityVotes) -> IdentityDecision:
     return decide({1: votes})[1]
 
 
-def test_one_look_is_not_enough() -> None:
-    votes = looked(ADA_SURE)
+def test_one_look_is_enough_only_where_it_is_far_above_the_threshold() -> None:
+    fair = search((ADA, ACCEPT + 0.9), (GRACE, LOW))
+    votes = looked(fair)
     decision = alone(votes)
     assert (decision.state, decision.reason) == (IdentityState.UNDECIDED, IdentityReason.TOO_FEW_VOTES)
     assert decision.person_id is None
-    votes.add(1, 0.1, 0.8, ADA_SURE)
-    decision = alone(votes)
-    assert (decision.state, decision.person_id) == (IdentityState.IDENTIFIED, ADA)
+    votes.add(1, 0.1, 0.8, fair)
+    assert alone(votes).person_id == ADA
+    decision = alone(looked(search((ADA, ACCEPT + 1.0), (GRACE, LOW))))
+    assert (decision.state, decision.reason, decision.person_id) == (
+        IdentityState.IDENTIFIED,
+        IdentityReason.ALIKE,
+        ADA,
+    )
+
+
+def test_one_look_that_two_people_are_alike_in_is_not_enough() -> None:
+    assert alone(looked(search((ADA, SURE), (GRACE, SURE - 0.2)))).reason is IdentityReason.TOO_FEW_VOTES
+    assert alone(looked(ADA_SURE, quality=0.1)).reason is IdentityReason.TOO_FEW_VOTES
 
 
 def test_poor_pictures_take_more_looks() -> None:
-    results = [ADA_SURE] * 3
-    assert alone(looked(*results, quality=0.3)).reason is IdentityReason.TOO_FEW_VOTES
-    assert alone(looked(*results, ADA_SURE, quality=0.3)).state is IdentityState.IDENTIFIED
+    results = [search((ADA, ACCEPT + 0.5), (GRACE, LOW))] * 4
+    assert alone(looked(*results[:3], quality=0.3)).reason is IdentityReason.TOO_FEW_VOTES
+    assert alone(looked(*results, quality=0.3)).state is IdentityState.IDENTIFIED
+
+
+def test_a_face_that_becomes_another_is_named_anew_by_its_own_looks() -> None:
+    votes = looked(*[ADA_SURE] * 6)
+    assert alone(votes).person_id == ADA
+    assert not votes.wants_look
+    votes.add(6, 0.6, 0.8, NOBODY)
+    assert alone(votes).person_id == ADA, "one look may be a bad one"
+    assert votes.wants_look
+    votes.add(7, 0.7, 0.8, NOBODY)
+    decision = alone(votes)
+    assert (decision.state, decision.reason) == (IdentityState.UNKNOWN, IdentityReason.NOBODY_ALIKE)
+    assert [vote.frame for vote in decision.votes] == [6, 7]
+
+
+def test_a_look_that_is_like_the_person_again_ends_the_doubt() -> None:
+    votes = looked(ADA_SURE, ADA_SURE)
+    for frame, result in enumerate((NOBODY, ADA_SURE, NOBODY, ADA_SURE), 2):
+        alone(votes)
+        votes.add(frame, frame / 10, 0.8, result)
+    decision = alone(votes)
+    assert (decision.person_id, len(decision.votes)) == (ADA, 6)
+    assert not votes.wants_look
+
+
+def test_a_face_that_starts_over_keeps_only_whom_it_is_not() -> None:
+    votes = looked(*[ADA_SURE] * 8)
+    votes.reject(GRACE)
+    assert alone(votes).person_id == ADA
+    votes.start_over()
+    decision = alone(votes)
+    assert (decision.reason, decision.attempts, decision.votes) == (IdentityReason.TOO_FEW_VOTES, 0, ())
+    assert decision.rejected == (GRACE,)
+    assert votes.wants_look
+
+
+def test_pictures_too_poor_to_count_raise_no_doubt() -> None:
+    votes = looked(ADA_SURE, ADA_SURE)
+    alone(votes)
+    for frame in (2, 3):
+        votes.add(frame, frame / 10, 0.1, NOBODY)
+    assert alone(votes).person_id == ADA
 
 
 def test_unknown_and_undecided_are_not_the_same() -> None:

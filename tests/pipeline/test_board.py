@@ -135,3 +135,14 @@ def test_a_track_some_model_did_not_come_to_answer_about_is_open_until_all_have(
     assert board.undecided == {2}
     board.keep({1}, 1.0)
     assert board.undecided == frozenset()
+
+
+def test_what_was_known_of_a_track_is_forgotten_when_another_face_has_it() -> None:
+    board = ResultBoard()
+    board.decide([track((100, 100, 180, 200))], liveness_expected=True)
+    board.add(1, live(0.9), {}, Moment(0, 0.0, "new_track"))
+    board.decide([track((102, 100, 182, 200))], liveness_expected=True)
+    assert board.liveness(1) is not None
+    board.decide([track((160, 140, 240, 240))], liveness_expected=True)
+    assert board.liveness(1) is None
+    assert board.analyses(1, 0.2) == {}

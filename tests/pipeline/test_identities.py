@@ -12,7 +12,8 @@ from streamapp.results import IdentityReason, IdentityState, LivenessState
 
 ADA, GRACE = UUID(int=1), UUID(int=2)
 RULES = VoteRules(max_attempts=6)
-SURE = RULES.thresholds(10).accept + 2
+SURE = RULES.thresholds(10).accept + 0.9
+"""Well above the threshold, and not so far that one look is enough."""
 
 
 def search(*levels: tuple[UUID, float], people: int = 10, problem: SearchProblem | None = None) -> SearchResult:
@@ -76,6 +77,17 @@ def test_the_same_picture_shown_twice_is_one_vote() -> None:
     assert found is not None
     assert (len(found.decision.votes), found.decision.attempts) == (1, 5)
     assert found.decision.reason is IdentityReason.TOO_FEW_VOTES
+
+
+def test_a_track_that_starts_over_is_nobody_until_it_is_looked_at() -> None:
+    stream = Stream()
+    stream.frame({1: ADA_SURE})
+    assert stream.frame({1: ADA_SURE}) == {1: "Ada"}
+    stream.identities.start_over(1)
+    assert stream.identities.of(1) is None
+    assert stream.identities.unsettled == {1}
+    stream.frame({1: ADA_SURE})
+    assert stream.state(1) == (IdentityState.UNDECIDED, IdentityReason.TOO_FEW_VOTES)
 
 
 def test_a_face_is_not_named_before_it_is_known_to_be_alive() -> None:

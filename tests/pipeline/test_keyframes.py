@@ -131,7 +131,14 @@ def test_a_better_view_is_measured_against_the_best_so_far() -> None:
     policy = analysed(face(side=100))
     assert reasons_of(decide(policy, 0.6, face(side=140))) == {1: Reason.BETTER_VIEW}
     assert reasons_of(decide(policy, 1.2, face(side=150))) == {}
+    assert reasons_of(decide(policy, 1.7, face(side=180))) == {}
     assert reasons_of(decide(policy, 1.8, face(side=200))) == {1: Reason.BETTER_VIEW}
+
+
+def test_a_track_that_another_face_took_is_a_new_one_without_a_cooldown() -> None:
+    policy = analysed(face(side=100))
+    assert decide(policy, FRAME_S, face(side=101)) is None
+    assert reasons_of(decide(policy, 2 * FRAME_S, face(side=160))) == {1: Reason.NEW_TRACK}
 
 
 def test_a_face_that_stays_open_is_given_up_after_so_many_attempts_but_refreshed() -> None:

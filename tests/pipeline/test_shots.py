@@ -126,3 +126,12 @@ def test_there_are_never_more_than_so_many() -> None:
     for _ in tracks:
         kept = book.consider(small, tracks, reader)
     assert len(kept) == MAX_SHOTS
+
+
+def test_the_shot_of_a_face_is_not_that_of_the_one_that_takes_its_track() -> None:
+    book, reader = ShotBook(), PixelReader()
+    for index, left in enumerate((100, 101)):
+        book.consider(noise(index), [track((left, 100, left + 120, 220))], reader)
+    poor = track((200, 150, 240, 190))
+    shots = book.consider(noise(2, blurred=True), [poor], reader)
+    assert shots[1].frame == 2
