@@ -10,10 +10,18 @@ import numpy as np
 from streamapp.errors import ModelInputInvalid
 from streamapp.faces import Floats
 from streamapp.zoo.base import TensorShape
+from streamapp.zoo.session import Device
 
 BUCKETS = (1, 2, 4, 8)
+CPU_BUCKETS = (1, 2)
+"""One face nearly fills a core: larger batches gain nothing there, and take twice as long to warm up (ADR 0007)."""
 
 RunOne = Callable[[Floats], Sequence[Floats]]
+
+
+def buckets_on(device: Device) -> tuple[int, ...]:
+    """The sizes models are run with there."""
+    return CPU_BUCKETS if device is Device.CPU else BUCKETS
 
 
 @dataclass(frozen=True, slots=True)
