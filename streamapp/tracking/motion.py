@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 Columns = NDArray[np.float64]
 
-POSITION_NOISE = 0.02
+POSITION_NOISE = 0.04
 """Standard deviation of a measured value, as a share of the box's height."""
-ACCELERATION_NOISE = 20.0
+ACCELERATION_NOISE = 10.0
 """Standard deviation of the unmodelled acceleration, in box heights per second squared."""
 RATE_NOISE = 1.0
 """Standard deviation of a new track's unknown rate, in box heights per second."""
