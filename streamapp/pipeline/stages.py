@@ -27,9 +27,9 @@ MAX_FULL_SIDE = 1920
 SCALED_SIDE = 320
 REGION_FACTOR = 2.0
 """A region is so many times as wide as the box: the face may have moved."""
-NEW_LOOKS, MAX_NEW_REGIONS = 4, 4
-"""So often a new track is looked at in every frame, and how many of them beside those whose turn it is: until then it
-does not know how it moves."""
+NEW_LOOKS, MAX_NEW_REGIONS = 4, 1
+"""So often new tracks are looked at out of turn, and how many of them in one frame: until then they do not know how
+they move."""
 REGION_SIDE = 128
 """Where the screener takes pictures of any size."""
 MAX_REGIONS = 2
