@@ -82,7 +82,7 @@ class Loader:
             self._loading = None
 
     def abandon(self) -> None:
-        """Waits no longer for a load under way, which raises ModelError: it is left to the end of the process."""
+        """Waits no longer for a load under way, which raises ModelError: its thread is left to itself."""
         if self._loading is not None:
             self._is_abandoned = True
             self._loading.cancel()
