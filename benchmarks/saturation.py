@@ -161,7 +161,7 @@ def _bare(models: Models, each: Crops, bucket: int) -> Work:
     variant = each.variant
     session = models.load(variant, (bucket,))
     assert isinstance(session, OrtSession)
-    size = max(size for size in session.buckets.sizes if size <= bucket)
+    size = bucket if len(session.buckets.sizes) > 1 else session.buckets.sizes[0]
     runtime = session._session
     assert runtime is not None
     ready = each.model.preprocess([each.crops[i % len(each.crops)] for i in range(size)])

@@ -33,6 +33,7 @@ from streamapp.scheduler.costs import CostBook
 from streamapp.scheduler.device_memory import HostMemory, runtime_version
 from streamapp.scheduler.residency import ModelResidency
 from streamapp.zoo.base import ModelSession
+from streamapp.zoo.buckets import CPU_BUCKETS
 from streamapp.zoo.manifest import Manifest, load_manifest
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.session import SessionOptions, open_session
@@ -147,7 +148,7 @@ async def trace(registry: Registry, *, budget_mb: int, rounds: int, round_s: flo
                 budget_bytes=budget_mb * 1_000_000,
                 reserve_bytes=RESERVE_MB * 1_000_000,
                 keep_alive_s=20.0,
-                buckets=(1, 2),
+                buckets=CPU_BUCKETS,
             )
             async with start as residency:
                 await _round(residency, names, number, round_s, found)

@@ -37,6 +37,7 @@ from streamapp.zoo import catalogue
 from streamapp.zoo.base import Face, FaceModel, Model, ModelSession, infer
 from streamapp.zoo.crops import letterbox
 from streamapp.zoo.manifest import load_manifest
+from streamapp.zoo.onnx_file import OnnxFile
 from streamapp.zoo.ort_session import open_ort_session
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.session import SessionOptions, open_session
@@ -162,7 +163,10 @@ class Build:
         shown = [model.preprocess([item]) for item in items[::2]]
         self.made = quantised(self._content, shown, dynamic=self._variant.task is Task.DEEPFAKE)
         contents = (self._content, self.made)
-        self.sessions = tuple(open_ort_session(self._variant, each, SessionOptions()) for each in contents)
+        self.sessions = tuple(
+            open_ort_session(self._variant, OnnxFile.of(each, self._variant.file), SessionOptions())
+            for each in contents
+        )
         before, after = ([infer(s, model, [item])[0] for item in items[1::2]] for s in self.sessions)
         self.checks += [*agree(before, after), agreement.faster(*self.sessions, shown[0])]
 

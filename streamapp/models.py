@@ -30,6 +30,7 @@ from streamapp.scheduler.residency import ModelResidency
 from streamapp.settings import Settings
 from streamapp.zoo import catalogue
 from streamapp.zoo.base import ModelSession
+from streamapp.zoo.buckets import buckets_on
 from streamapp.zoo.lineup import Lineup, System
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.session import Device, SessionOptions
@@ -80,6 +81,7 @@ class Models:
             budget_bytes=None if chosen.budget_mb is None else chosen.budget_mb * 1_000_000,
             reserve_bytes=chosen.reserve_mb * 1_000_000,
             keep_alive_s=chosen.keep_alive_s,
+            buckets=buckets_on(self.device),
             weights={v.name: TASK_WEIGHTS[v.task] for v in self.registry.manifest.variants if v.task in TASK_WEIGHTS},
         )
 

@@ -206,7 +206,7 @@ class FrameResult:
 
     frame: the frame's index in its stream. pts_s: seconds since the stream's first picture. captured_at: Unix time in
     seconds. answers: those that came in since the frame before. timing_ms: measured durations of this frame's stages.
-    dropped: counts since the stream began, by reason. What was decided depends on the pictures of the frames there
+    dropped: frames since the stream began, by reason. What was decided depends on the pictures of the frames there
     are results of, their keyframes and answers, the models and the gallery, and on nothing else.
     """
 

@@ -53,27 +53,26 @@ class _Chosen:
 
 
 class Escalator:
-    """Used on the event loop's thread. `dropped`: the stream's live drop counter. lossless: keyframes are waited for,
-    however long they take, so that what a frame shows depends on the frames alone."""
+    """Used on the event loop's thread. lossless: keyframes are waited for, however long they take, so that what a frame
+    shows depends on the frames alone."""
 
     def __init__(
         self,
         stream: str,
         mode: Mode,
         models: Models,
-        dropped: Counter[DropReason],
         *,
         lossless: bool,
     ) -> None:
         self.board = ResultBoard(models.vote_rules, models.name_of)
         self.keyframes: Counter[str] = Counter()
         """Keyframes so far, by reason."""
+        self.jobs_dropped: Counter[DropReason] = Counter()
         self.shots: Mapping[int, FaceShot] = {}
         """The best recent shot of each track there is."""
         self._stream = stream
         self._mode = mode
         self._models = models
-        self._dropped = dropped
         self._lossless = lossless
         self._policy = KeyframePolicy(mode)
         self._reader = PixelReader()
@@ -224,7 +223,7 @@ class Escalator:
 
     def _count_drops(self, examination: Examination) -> int:
         dropped = [failure.reason for failure in examination.failures if isinstance(failure, Dropped)]
-        self._dropped.update(dropped)
+        self.jobs_dropped.update(dropped)
         return len(dropped)
 
 

@@ -70,6 +70,7 @@ class StreamSession:
         self.latest: Output | None = None
         self.encoded = EncodedFanout()
         self.dropped: Counter[DropReason] = Counter()
+        """Frames. Jobs are counted by `escalator`."""
         self.frames = 0
         """Results published so far."""
         self._make_source = make_source
@@ -81,7 +82,7 @@ class StreamSession:
         self._models = models
         self.escalator: Escalator | None = None
         if mode is not Mode.FAST:
-            self.escalator = Escalator(name, mode, models, self.dropped, lossless=lossless)
+            self.escalator = Escalator(name, mode, models, lossless=lossless)
         stage = ScreeningStage(make_screener, settings.pipeline, mode)
         self._pump = FramePump(stage, mode, self.dropped, self._publish, self.escalator)
         self._group: asyncio.TaskGroup | None = None

@@ -27,11 +27,14 @@ MAX_FULL_SIDE = 1920
 SCALED_SIDE = 320
 REGION_FACTOR = 2.0
 """A region is so many times as wide as the box: the face may have moved."""
+NEW_LOOKS, MAX_NEW_REGIONS = 4, 1
+"""So often new tracks are looked at out of turn, and how many of them in one frame: until then they do not know how
+they move."""
 REGION_SIDE = 128
 """Where the screener takes pictures of any size."""
-MAX_REGIONS = 6
-"""Regions per frame, taken in turn if there are more: each costs a run of the net, as much as the whole picture. With
-fewer, a group of far faces gets boxes from the whole picture every other frame, which swing."""
+MAX_REGIONS = 2
+"""Regions per frame, taken in turn if there are more: each costs a run of the net, as much as the whole picture. Until
+its next turn a track moves on as it did: boxes from the whole picture would swing."""
 FAR_SHARE = 0.15
 """Of the picture's longer side. Smaller faces are always looked at closely: from the whole picture, if at all, the
 screener draws them up to twice as wide, and differently in every frame."""
@@ -65,7 +68,10 @@ class ScreeningStage:
         self._screener: FaceScreener | None = None
         self._looks_closely = mode is not Mode.FAST
         self._shots = ShotBook() if mode is Mode.FULL else None
-        self._turn = 0
+        self._looks: dict[int, int] = {}
+        """How often each track was looked at closely."""
+        self._looked_at = 0
+        """Id of the track that was last looked at closely."""
         self._scene: Image | None = None
 
     def open(self) -> None:
@@ -82,9 +88,11 @@ class ScreeningStage:
         detections = _unboxed(self._screener.screen(pixels, frame.pts_s), box)
         screened_s = time.monotonic()
         if self._looks_closely:
-            detections, sightings = self._look_closely(frame, detections, sightings)
+            detections, sightings, unasked = self._look_closely(frame, detections, sightings)
+        else:
+            unasked = frozenset()
         regions_s = time.monotonic()
-        tracks = self._tracker.update(detections, frame.pts_s, sightings)
+        tracks = self._tracker.update(detections, frame.pts_s, sightings, unasked)
         tracked_s = time.monotonic()
         shots = self._shots.consider(frame, tracks, self._reader) if self._shots else {}
         timing_ms = {
@@ -100,19 +108,31 @@ class ScreeningStage:
 
     def _look_closely(
         self, frame: Frame, found: Detections, sightings: Sequence[Detections]
-    ) -> tuple[Detections, list[Detections]]:
-        """What is found where far tracks and those not found should be, then what was found besides; and the sightings
-        that are not among it: the tracker takes those in, and from the next frame on they are looked at in turn."""
+    ) -> tuple[Detections, list[Detections], frozenset[int]]:
+        """What is found where far tracks and those not found should be, then what was found besides; the sightings that
+        are not among it: the tracker takes those in, and from the next frame on they are looked at in turn; and the
+        tracks whose turn it is not, of which the whole picture is not believed either."""
         assert self._screener is not None
-        expected = self._tracker.expect(frame.pts_s)
-        is_far = (expected[:, 2:] - expected[:, :2]).max(axis=1) < FAR_SHARE * max(frame.width, frame.height)
-        wanted = [tuple(box) for box in expected[is_far | _unmatched(expected, found.boxes)].tolist()]
-        self._turn += MAX_REGIONS
+        expected, ids = self._tracker.expect(frame.pts_s), self._tracker.ids
+        far_px = FAR_SHARE * max(frame.width, frame.height)
+        wanted = np.flatnonzero((_sides(expected) < far_px) | _unmatched(expected, found.boxes))
+        after = int(np.searchsorted(ids[wanted], self._looked_at, side="right"))
+        wanted = np.roll(wanted, -after)
+        turn, rest = wanted[:MAX_REGIONS], wanted[MAX_REGIONS:]
+        self._looks = {track: self._looks.get(track, 0) for track in ids.tolist()}
+        is_new = np.array([self._looks[track] < NEW_LOOKS for track in ids[rest].tolist()], bool)
+        is_new &= np.cumsum(is_new) <= MAX_NEW_REGIONS
         close = Detections.none(found.detector)
-        for turn in range(min(MAX_REGIONS, len(wanted))):
-            close = _with_new(close, self._screen_region(frame, wanted[(self._turn + turn) % len(wanted)]))
-        found = _with_new(close, found)
-        return found, [sighting for sighting in sightings if _unmatched(sighting.boxes, found.boxes).any()]
+        for row in (*turn, *rest[is_new]):
+            close = _with_new(close, self._screen_region(frame, tuple(expected[row].tolist())))
+            self._looks[int(ids[row])] += 1
+        self._looked_at = int(ids[turn[-1]]) if len(turn) else 0
+        left = rest[~is_new]
+        believed = _unmatched(found.boxes, expected[left]) | (_sides(found.boxes) > 2 * far_px)
+        found = _with_new(close, _rows(found, np.flatnonzero(believed)))
+        known = np.concatenate([found.boxes, expected[left]])
+        new = [sighting for sighting in sightings if _unmatched(sighting.boxes, known).any()]
+        return found, new, frozenset(ids[left].tolist())
 
     def _screen_region(self, frame: Frame, box: Box) -> Detections:
         """The face nearest to the middle of what surrounds a box, or none."""
@@ -156,6 +176,11 @@ def _unboxed(detections: Detections, box: Letterbox) -> Detections:
         landmarks=None if detections.landmarks is None else detections.landmarks * scale - margin,
         keypoints=None if detections.keypoints is None else detections.keypoints * scale - margin,
     )
+
+
+def _sides(boxes: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The longer side of each box."""
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(axis=1), boxes.dtype)
 
 
 def _unmatched(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -23,6 +23,8 @@ class Breaker:
         self._failures = 0
         self._opened_s: float | None = None
         self._is_trying = False
+        self.reason = ""
+        """The failure that opened it last."""
 
     def state(self, now_s: float) -> Circuit:
         if self._opened_s is None:
@@ -43,11 +45,11 @@ class Breaker:
     def succeeded(self) -> None:
         self._failures, self._opened_s, self._is_trying = 0, None, False
 
-    def failed(self, now_s: float) -> None:
+    def failed(self, now_s: float, reason: str) -> None:
         self._failures += 1
         self._is_trying = False
         if self._opened_s is not None or self._failures >= MAX_FAILURES:
-            self._opened_s = now_s
+            self._opened_s, self.reason = now_s, reason
 
     def told_nothing(self) -> None:
         """The call that was to try ended without saying anything about the model; no other may tell this."""

@@ -26,6 +26,9 @@ FILE_SHARE = 0.4
 """How much of that the file is, where its size is not known: of those of 90 MB and more."""
 UNKNOWN_BYTES = 600_000_000
 """Where not even the file's size is known: as much as the largest one that is."""
+LEAST_LOADING = 0.25
+"""Share of the estimate for loading that holds whatever was measured: it differs from load to load, as memory happens
+to lie. The same ViT of 343 MB took 0 to 125 MB more while it was loaded."""
 LOAD_BYTES_PER_S = 200_000_000
 """How fast weights are taken to load until it was measured."""
 
@@ -127,18 +130,20 @@ class CostBook:
             estimate = measured_bytes
             load_s = entry.load_s
             if entry.peak_bytes:
-                loading = max(0, entry.peak_bytes - estimate)
+                loading = max(round(LEAST_LOADING * loading), entry.peak_bytes - estimate)
         weights = min(file_bytes, estimate)
         arena = max(0, min(single, estimate) - weights)
         return Cost(Holding(weights, arena, estimate - weights - arena, loading), load_s, source)
 
     def note(self, variant: str, bucket: int, found: Measurement) -> None:
-        """Replaces what was known. A session is never smaller than its file: what seems to be was not all new."""
+        """Replaces what was known; a peak falls only half the way. A session is never smaller than its file: what seems
+        to be was not all new."""
         known = self._known(variant)
         before = self._entry(known)
         resident = max(found.resident_bytes, known.size_bytes or 0)
         sizes = {**(before.resident_bytes if before else {}), bucket: resident}
-        entry = _Entry(resident_bytes=sizes, peak_bytes=found.peak_bytes, load_s=found.load_s)
+        peak = max(found.peak_bytes, (found.peak_bytes + before.peak_bytes) // 2 if before else 0)
+        entry = _Entry(resident_bytes=sizes, peak_bytes=peak, load_s=found.load_s)
         key = self._key(known)
         if key is None:
             self._unkept[variant] = entry

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
@@ -19,8 +21,13 @@ _log = logging.getLogger(__name__)
 NICENESS = 10
 """Models wait for the frame path, not it for them (Linux gives each thread a priority of its own)."""
 
+EXIT_WAIT_S = 8.0
+"""How long the end of the process waits for calls that are at work: a library that is taken down under them may fail
+hard."""
+
 T = TypeVar("T")
 _Work = Callable[[], None] | None
+_at_work: set[threading.Thread] = set()
 
 
 class Lane:
@@ -72,17 +79,26 @@ def yield_to_frames() -> None:
 
 
 def _start_thread(name: str) -> SimpleQueue[_Work]:
-    """A daemon: a call that never returns must not keep the process from ending."""
+    """A daemon: a call that never returns must not keep the process from ending, but for EXIT_WAIT_S."""
     inbox: SimpleQueue[_Work] = SimpleQueue()
 
     def serve() -> None:
         yield_to_frames()
         while (work := inbox.get()) is not None:
+            _at_work.add(threading.current_thread())
             work()
+            _at_work.discard(threading.current_thread())
             del work  # while it waits for the next, it must not hold on to pictures and models
 
     threading.Thread(target=serve, name=name, daemon=True).start()
     return inbox
+
+
+@atexit.register
+def _wait_for_calls() -> None:
+    deadline_s = time.monotonic() + EXIT_WAIT_S
+    for thread in tuple(_at_work):
+        thread.join(max(0.0, deadline_s - time.monotonic()))
 
 
 def _perform(work: Callable[[], T], loop: asyncio.AbstractEventLoop, answer: asyncio.Future[T]) -> None:

@@ -6,17 +6,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from streamapp.errors import ModelError
 from streamapp.scheduler.costs import CostBook, Measurement
 from streamapp.scheduler.device_memory import DeviceMemory, MemoryUse
-from streamapp.scheduler.lane import yield_to_frames
+from streamapp.scheduler.lane import Lane
 from streamapp.zoo.base import ModelSession
 
 POLL_S, RETURN_TIMEOUT_S = 0.25, 5.0
 """A driver shows freed memory late: how often it is asked, and for how long."""
+ANY_TIME_S = 86_400.0
+"""A load takes as long as it takes; `abandon` ends it."""
 RETURNED = 0.75
 """Share of what was freed that counts as all of it: some may have been measured too high."""
 
@@ -58,12 +60,10 @@ class Loader:
         self._costs = costs
         self._clock = clock
         # Loading a large model takes seconds of a core: it too waits for the frame path.
-        self._thread = (
-            ThreadPoolExecutor(1, thread_name_prefix="model-loader", initializer=yield_to_frames)
-            if run_blocking is None
-            else None
-        )
-        self._run = run_blocking or self._on_thread
+        self._lane = Lane("model-loader") if run_blocking is None else None
+        self._run = run_blocking or self._on_lane
+        self._loading: asyncio.Future[Loaded] | None = None
+        self._is_abandoned = False
 
     async def read(self) -> MemoryUse:
         """Raises DeviceLost."""
@@ -71,7 +71,21 @@ class Loader:
 
     async def load(self, variant: str, buckets: Sequence[int]) -> Loaded:
         """Raises ModelError, DeviceLost."""
-        return await self._run(lambda: self._loaded(variant, buckets))
+        self._loading = asyncio.ensure_future(self._run(lambda: self._loaded(variant, buckets)))
+        try:
+            return await self._loading
+        except asyncio.CancelledError:
+            if self._is_abandoned:
+                raise ModelError(f"{variant} was still being loaded when the app ended") from None
+            raise
+        finally:
+            self._loading = None
+
+    def abandon(self) -> None:
+        """Waits no longer for a load under way, which raises ModelError: its thread is left to itself."""
+        if self._loading is not None:
+            self._is_abandoned = True
+            self._loading.cancel()
 
     async def unload(self, sessions: Sequence[ModelSession], expected_bytes: int) -> MemoryUse:
         """Closes sessions; returns once the device shows `expected_bytes` more free, or does not in time. Raises
@@ -91,8 +105,8 @@ class Loader:
         await self._run(self._costs.save)
 
     def shut_down(self) -> None:
-        if self._thread is not None:
-            self._thread.shutdown(wait=False)
+        if self._lane is not None:
+            self._lane.close()
 
     def _loaded(self, variant: str, buckets: Sequence[int]) -> Loaded:
         before = self._device.read()
@@ -122,8 +136,9 @@ class Loader:
                     _log.exception("%s could not be closed", session.variant)
             self._device.return_freed_memory()
 
-    async def _on_thread(self, function: Callable[[], _Result], /) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+    async def _on_lane(self, function: Callable[[], _Result], /) -> _Result:
+        assert self._lane is not None
+        return await self._lane.run(function, timeout_s=ANY_TIME_S, on_late_return=lambda: None)
 
 
 def _taken(before: MemoryUse, after: MemoryUse) -> int:

@@ -24,6 +24,8 @@ WATCH_S, FRESH_S = 1.0, 0.2
 """How often the device is read, and how old a reading may be by which a model is loaded."""
 TICK_S = 0.1
 """How often it is looked whether somebody who waits can be served."""
+CLOSE_LOAD_TIMEOUT_S = 1.0
+"""How long the end waits for a load that nobody wants any more."""
 CLOSE_TIMEOUT_S = 10.0
 """A lease that is not given back by then is of a call that hangs: its models are left to the end of the process."""
 
@@ -85,11 +87,17 @@ class MemoryOwner:
             self._post(partial(self._changes.condemn, variant, resident.session, reason))
 
     async def close(self) -> None:
-        """Refuses who waits, waits CLOSE_TIMEOUT_S for the leases, unloads everything."""
+        """Refuses who waits, waits CLOSE_LOAD_TIMEOUT_S for a load under way and CLOSE_TIMEOUT_S for the leases, and
+        unloads everything."""
         if self._closing_since_s is None:
             self._closing_since_s = self._clock()
         self._wake.set()
-        await self._closed.wait()
+        try:
+            async with asyncio.timeout(CLOSE_LOAD_TIMEOUT_S):
+                await self._closed.wait()
+        except TimeoutError:
+            self._loader.abandon()
+            await self._closed.wait()
 
     def snapshot(self) -> ResidencySnapshot:
         now_s, books, changes = self._clock(), self._ledger, self._changes

@@ -13,7 +13,7 @@ from enum import StrEnum
 from streamapp.choices import Profile
 from streamapp.scheduler.costs import Cost, CostSource
 from streamapp.scheduler.ledger import megabytes
-from streamapp.zoo.buckets import BUCKETS
+from streamapp.zoo.buckets import buckets_on
 from streamapp.zoo.manifest import Manifest
 from streamapp.zoo.profiles import choose
 from streamapp.zoo.session import Device
@@ -135,7 +135,7 @@ def make_plan(
             largest,
             _placements(variants, cost, largest, budget_bytes - reserve_bytes - context_bytes),
         )
-        for largest in reversed(BUCKETS)
+        for largest in reversed(buckets_on(device))
     ]
     return max(plans, key=lambda plan: (-len(plan.of_fate(Fate.CANNOT_RUN)), len(plan.of_fate(Fate.RESIDENT))))
 

@@ -52,14 +52,14 @@ class Settlement:
 
     def fail(self, batch: Batch, record: Record, error: ModelError, now_s: float) -> None:
         if not isinstance(error, ModelInputInvalid):  # that is the asker's fault
-            record.breaker.failed(now_s)
+            record.breaker.failed(now_s, str(error))
         record.failed += settle(batch, Failed(error))
 
     def suspend(self, batch: Batch, record: Record, now_s: float) -> None:
         """The model's circuit is open."""
-        retry_s = record.breaker.retry_in_s(now_s)
+        retry_s, reason = record.breaker.retry_in_s(now_s), record.breaker.reason
         for waiting in batch:  # to each its own error: a traceback grows wherever it is raised
-            message = f"{waiting.kind} failed too often and is tried again in {retry_s:.0f} s"
+            message = f"{waiting.kind} failed too often and is tried again in {retry_s:.0f} s: {reason}"
             record.failed += settle([waiting], Failed(ModelSuspended(message)))
 
 

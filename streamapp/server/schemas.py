@@ -48,7 +48,8 @@ class StreamInfo(BaseModel):
     faces: int = Field(description="Tracks in the newest result.")
     width: int | None
     height: int | None
-    dropped: dict[DropReason, int]
+    dropped: dict[DropReason, int] = Field(description="Frames that gave no result, by reason.")
+    jobs_dropped: dict[DropReason, int] = Field(description="Jobs of its keyframes that were not done, by reason.")
     sinks: int = Field(description="Viewers and recorders that read this stream's results.")
     keyframes: dict[str, int] = Field(description="Frames escalated to the models, by reason.")
 
@@ -71,6 +72,7 @@ class StreamInfo(BaseModel):
             width=latest.result.width if latest else None,
             height=latest.result.height if latest else None,
             dropped=dict(session.dropped),
+            jobs_dropped=dict(session.escalator.jobs_dropped) if session.escalator else {},
             sinks=sum(not isinstance(attachment.sink, StreamWatcher) for attachment in session.sinks),
             keyframes=dict(session.escalator.keyframes) if session.escalator else {},
         )

@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 
 Columns = NDArray[np.float64]
 
-POSITION_NOISE = 0.02
+POSITION_NOISE = 0.04
 """Standard deviation of a measured value, as a share of the box's height."""
-ACCELERATION_NOISE = 20.0
+ACCELERATION_NOISE = 10.0
 """Standard deviation of the unmodelled acceleration, in box heights per second squared."""
 RATE_NOISE = 1.0
 """Standard deviation of a new track's unknown rate, in box heights per second."""
-SIZE_RATE_DAMPING_S = 0.5
+SIZE_RATE_DAMPING_S = 0.1
 """Rates of width and height die out in this time while nothing is measured: a face does not keep growing."""
+MAX_SIZE_CHANGE = 1.5
+"""Nor does it, while nothing is measured, become larger or smaller than by this factor."""
 
 
 class BoxMotion:
@@ -34,6 +36,8 @@ class BoxMotion:
         self._covariance: Columns = np.zeros((0, 4))
         """Of value with rate."""
         self._rate_variance: Columns = np.zeros((0, 4))
+        self._measured_sizes: Columns = np.zeros((0, 2))
+        """Width and height as of the last measurement."""
 
     def __len__(self) -> int:
         return len(self._values)
@@ -53,12 +57,13 @@ class BoxMotion:
         self._value_variance = np.concatenate([self._value_variance, (POSITION_NOISE * height) ** 2])
         self._covariance = np.concatenate([self._covariance, nothing])
         self._rate_variance = np.concatenate([self._rate_variance, (RATE_NOISE * height) ** 2])
+        self._measured_sizes = np.concatenate([self._measured_sizes, values[:, 2:]])
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Drops every row where `rows` is False."""
         self._values, self._rates = self._values[rows], self._rates[rows]
         self._value_variance, self._covariance = self._value_variance[rows], self._covariance[rows]
-        self._rate_variance = self._rate_variance[rows]
+        self._rate_variance, self._measured_sizes = self._rate_variance[rows], self._measured_sizes[rows]
 
     def predict(self, elapsed_s: float) -> None:
         """Moves every box on by `elapsed_s` seconds."""
@@ -66,7 +71,8 @@ class BoxMotion:
             return
         self._values += self._rates * elapsed_s
         self._rates[:, 2:] *= math.exp(-elapsed_s / SIZE_RATE_DAMPING_S)
-        np.maximum(self._values[:, 2:], 1.0, out=self._values[:, 2:])
+        smallest, largest = self._measured_sizes / MAX_SIZE_CHANGE, self._measured_sizes * MAX_SIZE_CHANGE
+        np.clip(self._values[:, 2:], smallest, largest, out=self._values[:, 2:])
         noise = (ACCELERATION_NOISE * self._values[:, 3:]) ** 2
         moved = self._rate_variance * elapsed_s
         self._value_variance += (2 * self._covariance + moved) * elapsed_s + noise * (elapsed_s**4 / 4)
@@ -87,6 +93,7 @@ class BoxMotion:
         self._value_variance[rows] = (1 - gain) * value_variance
         self._covariance[rows] = (1 - gain) * covariance
         self._rate_variance[rows] -= rate_gain * covariance
+        self._measured_sizes[rows] = np.maximum(self._values[rows, 2:], 1.0)
 
 
 def _centred(boxes: Columns) -> Columns:

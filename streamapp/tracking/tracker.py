@@ -7,7 +7,7 @@ overlaps its face may still claim it from up to one face width away. Pure: no cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,8 @@ class _Life:
     state: TrackState = TrackState.TENTATIVE
     landmarks: tuple[Point, ...] | None = None
     keypoints: tuple[Point, ...] | None = None
+    middle: Point = (0.0, 0.0)
+    """Of its box, where it was last seen: its points move on with it."""
     patience_s: float = 0.0
     """How long it may stay unseen, from when it was last seen on."""
 
@@ -75,11 +77,23 @@ class Tracker:
         self._motion.predict(elapsed_s)
         return self._motion.boxes()
 
-    def update(self, detections: Detections, now_s: float, sightings: Sequence[Detections] = ()) -> tuple[Track, ...]:
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Of the tracks in the order of `expect`, which is ascending."""
+        return np.array([life.id for life in self._lives], np.int64)
+
+    def update(
+        self,
+        detections: Detections,
+        now_s: float,
+        sightings: Sequence[Detections] = (),
+        unasked: Collection[int] = (),
+    ) -> tuple[Track, ...]:
         """Takes in one frame's detections and returns the tracks to report, oldest first.
 
         now_s: the frame's time in seconds; not before that of the previous call. sightings: faces, one each, that a
-        detector which looks only now and then saw a moment ago and that are not among the detections.
+        detector which looks only now and then saw a moment ago and that are not among the detections. unasked: ids of
+        tracks that nobody looked for in this frame; if not seen all the same, they move on and are what they were.
         """
         self.expect(now_s)
         groups = (detections, *sightings)
@@ -89,7 +103,7 @@ class Tracker:
         self._motion.correct(rows, boxes[columns])
         for row, column in zip(rows, columns, strict=True):
             self._see(self._lives[row], seen[column], now_s, is_sighting=column >= len(detections))
-        self._age(rows, now_s)
+        self._age(rows, now_s, unasked)
         fresh = _others(columns, len(seen))
         if len(fresh):
             self._motion.add(boxes[fresh])
@@ -98,7 +112,7 @@ class Tracker:
             self._next_id += 1
             self._see(life, seen[column], now_s, is_sighting=column >= len(detections))
             self._lives.append(life)
-        return self._report()
+        return self._report(now_s)
 
     def _match(self, seen: NDArray[np.float64], now_s: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         if not len(self._lives) or not len(seen):
@@ -124,16 +138,19 @@ class Tracker:
         life.detector = found.detector
         life.landmarks = _points(found.landmarks, column)
         life.keypoints = _points(found.keypoints, column)
+        life.middle = _middle(found.boxes[column].tolist())
         if life.hits >= self._confirm_hits:
             life.state = TrackState.CONFIRMED
         life.patience_s = self._max_coast_s if life.state is TrackState.CONFIRMED else 0.0
         if is_sighting:
             life.patience_s = self._max_sighted_s
 
-    def _age(self, seen_rows: NDArray[np.intp], now_s: float) -> None:
+    def _age(self, seen_rows: NDArray[np.intp], now_s: float, unasked: Collection[int]) -> None:
         keep = np.ones(len(self._lives), bool)
         for row in _others(seen_rows, len(self._lives)):
             life = self._lives[row]
+            if life.id in unasked:
+                continue
             life.landmarks = life.keypoints = None
             if now_s - life.last_seen_s > life.patience_s or (life.patience_s == 0 and life.last_seen_s < now_s):
                 keep[row] = False
@@ -143,13 +160,17 @@ class Tracker:
             self._motion.keep(keep)
             self._lives = [life for life, kept in zip(self._lives, keep, strict=True) if kept]
 
-    def _report(self) -> tuple[Track, ...]:
-        boxes = self._motion.boxes().tolist()
-        return tuple(
-            Track(life.id, tuple(box), life.score, life.detector, life.state, life.landmarks, life.keypoints)
-            for life, box in zip(self._lives, boxes, strict=True)
-            if life.state is not TrackState.TENTATIVE
-        )
+    def _report(self, now_s: float) -> tuple[Track, ...]:
+        tracks = []
+        for life, box in zip(self._lives, self._motion.boxes().tolist(), strict=True):
+            if life.state is TrackState.TENTATIVE:
+                continue
+            landmarks, keypoints = life.landmarks, life.keypoints
+            if life.last_seen_s < now_s:
+                (x, y), (old_x, old_y) = _middle(box), life.middle
+                landmarks, keypoints = (_moved(points, x - old_x, y - old_y) for points in (landmarks, keypoints))
+            tracks.append(Track(life.id, tuple(box), life.score, life.detector, life.state, landmarks, keypoints))
+        return tuple(tracks)
 
 
 def _others(chosen: NDArray[np.intp], count: int) -> NDArray[np.intp]:
@@ -185,3 +206,11 @@ def _distance_cost(
 
 def _points(points: NDArray[np.float32] | None, column: int) -> tuple[Point, ...] | None:
     return None if points is None else tuple((x, y) for x, y in points[column].tolist())
+
+
+def _moved(points: tuple[Point, ...] | None, by_x: float, by_y: float) -> tuple[Point, ...] | None:
+    return None if points is None else tuple((x + by_x, y + by_y) for x, y in points)
+
+
+def _middle(box: Sequence[float]) -> Point:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2

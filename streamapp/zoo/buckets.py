@@ -10,14 +10,18 @@ import numpy as np
 from streamapp.errors import ModelInputInvalid
 from streamapp.faces import Floats
 from streamapp.zoo.base import TensorShape
+from streamapp.zoo.session import Device
 
 BUCKETS = (1, 2, 4, 8)
-_DYNAMICALLY_QUANTISED = b"DynamicQuantizeLinear"
-"""The operator takes its scale from the whole batch: a face's answer would depend on who else is in it."""
-
-_CHUNK_BYTES = 1 << 20
+CPU_BUCKETS = (1, 2)
+"""One face nearly fills a core: larger batches gain nothing there, and take twice as long to warm up (ADR 0007)."""
 
 RunOne = Callable[[Floats], Sequence[Floats]]
+
+
+def buckets_on(device: Device) -> tuple[int, ...]:
+    """The sizes models are run with there."""
+    return CPU_BUCKETS if device is Device.CPU else BUCKETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,10 @@ class Buckets:
     """Whether a batch is filled up to a size, or cut into full ones: on a CPU filling is work for nothing."""
 
     @classmethod
-    def of(cls, variant: str, given: TensorShape, content: bytes, *, fill: bool) -> Buckets:
-        """For weights with that input. `content`: the ONNX file."""
+    def of(cls, variant: str, given: TensorShape, *, mixes_batch: bool, fill: bool) -> Buckets:
+        """For weights with that input. `mixes_batch`: see OnnxFile; then each item runs alone."""
         sizes = BUCKETS if given.shape[0] is None else (given.shape[0],)
-        return cls(variant, given, sizes[:1] if _contains(content, _DYNAMICALLY_QUANTISED) else sizes, fill)
+        return cls(variant, given, sizes[:1] if mixes_batch else sizes, fill)
 
     def run(self, batch: Floats, run_one: RunOne) -> tuple[Floats, ...]:
         """One float32 array per output, as if `run_one` took batches of any length. Raises ModelInputInvalid."""
@@ -68,8 +72,3 @@ class Buckets:
                 size = next((bucket for bucket in self.sizes if bucket >= left), self.sizes[-1])
             yield batch[at : at + size], size
             at += size
-
-
-def _contains(content: bytes, wanted: bytes) -> bool:
-    """As `wanted in content`, which holds up every other thread for as long as it takes: 0.1 s with a large file."""
-    return any(wanted in content[at : at + _CHUNK_BYTES + len(wanted)] for at in range(0, len(content), _CHUNK_BYTES))

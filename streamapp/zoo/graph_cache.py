@@ -23,19 +23,19 @@ class GraphCache:
         self._binding = hashlib.sha256(f"{runtime_version} {processor()}".encode()).hexdigest()[:16]
 
     @staticmethod
-    def key(content: bytes) -> str:
+    def key(source: Path | bytes) -> str:
         """What a model file is known by."""
-        return hashlib.sha256(content).hexdigest()[:32]
+        return (hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else _sha256(source))[:32]
 
-    def load(self, key: str) -> bytes | None:
+    def find(self, key: str) -> Path | None:
         """A kept graph, whole and unchanged since it was written, or None. A damaged one is removed."""
         for path in self._folder.glob(f"{key}-{self._binding}-*.onnx"):
             try:
-                content = path.read_bytes()
+                digest = _sha256(path)
             except OSError:
                 continue
-            if hashlib.sha256(content).hexdigest() == path.stem.rpartition("-")[2]:
-                return content
+            if digest == path.stem.rpartition("-")[2]:
+                return path
             path.unlink(missing_ok=True)
         return None
 
@@ -51,10 +51,14 @@ class GraphCache:
         try:
             yield path
             if path.is_file():
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                path.replace(self._folder / f"{key}-{self._binding}-{digest}.onnx")
+                path.replace(self._folder / f"{key}-{self._binding}-{_sha256(path)}.onnx")
         finally:
             path.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def processor() -> str:

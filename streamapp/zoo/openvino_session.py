@@ -20,6 +20,7 @@ from streamapp.errors import ModelError, ModelInvalid, ModelOutOfMemory, Runtime
 from streamapp.faces import Floats
 from streamapp.zoo.base import TensorShape
 from streamapp.zoo.buckets import Buckets
+from streamapp.zoo.onnx_file import OnnxFile
 from streamapp.zoo.session import SessionOptions, return_freed_memory
 from streamapp.zoo.spec import Variant
 
@@ -32,7 +33,7 @@ _OUT_OF_MEMORY = ("out of memory", "bad_alloc", "failed to allocate", "cannot al
 class OpenVinoSession:
     """One loaded variant. `run` may be called from several threads: they take turns, as there is one stream."""
 
-    def __init__(self, variant: str, compiled: openvino.CompiledModel, content: bytes) -> None:
+    def __init__(self, variant: str, compiled: openvino.CompiledModel, *, mixes_batch: bool) -> None:
         self._variant = variant
         self._request: openvino.InferRequest | None = compiled.create_infer_request()
         self._turn = threading.Lock()
@@ -41,7 +42,7 @@ class OpenVinoSession:
         self.input = TensorShape(given.get_any_name(), _shape(given.partial_shape))
         self.outputs = tuple(TensorShape(out.get_any_name(), _shape(out.partial_shape)) for out in compiled.outputs)
         self.providers = tuple(f"OpenVINO {device}" for device in compiled.get_property("EXECUTION_DEVICES"))
-        self.buckets = Buckets.of(variant, self.input, content, fill=False)
+        self.buckets = Buckets.of(variant, self.input, mixes_batch=mixes_batch, fill=False)
 
     @property
     def variant(self) -> str:
@@ -67,8 +68,8 @@ class OpenVinoSession:
                 return_freed_memory()
 
 
-def open_openvino_session(variant: Variant, content: bytes, options: SessionOptions) -> OpenVinoSession:
-    """Loads verified content. Raises ModelInvalid, RuntimeMissing, ModelOutOfMemory."""
+def open_openvino_session(variant: Variant, file: OnnxFile, options: SessionOptions) -> OpenVinoSession:
+    """Loads a verified file. Raises ModelInvalid, RuntimeMissing, ModelOutOfMemory."""
     core = _runtime().Core()
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -78,10 +79,10 @@ def open_openvino_session(variant: Variant, content: bytes, options: SessionOpti
         "INFERENCE_PRECISION_HINT": str(options.precision),
     }
     try:
-        compiled = core.compile_model(core.read_model(content), "CPU", settings)
+        compiled = core.compile_model(core.read_model(file.source), "CPU", settings)
     except (RuntimeError, ValueError, MemoryError) as error:
         raise _mapped(error, f"{variant.file} cannot be loaded", otherwise=ModelInvalid) from error
-    opened = OpenVinoSession(variant.name, compiled, content)
+    opened = OpenVinoSession(variant.name, compiled, mixes_batch=file.mixes_batch)
     for blank in opened.buckets.blanks(options.warm_up):
         opened.run(blank)
     return opened

@@ -22,6 +22,7 @@ from streamapp.faces import Floats
 from streamapp.zoo.base import TensorShape
 from streamapp.zoo.buckets import Buckets
 from streamapp.zoo.graph_cache import GraphCache
+from streamapp.zoo.onnx_file import OnnxFile
 from streamapp.zoo.session import Device, SessionOptions, return_freed_memory
 from streamapp.zoo.spec import Variant
 
@@ -47,8 +48,8 @@ class OrtSession:
         self,
         variant: str,
         session: onnxruntime.InferenceSession,
-        content: bytes,
         *,
+        mixes_batch: bool,
         fill: bool,
         bound_to: tuple[str, int] | None = None,
     ) -> None:
@@ -60,7 +61,7 @@ class OrtSession:
         self.input = TensorShape(given.name, _shape(given.shape))
         self.outputs = tuple(TensorShape(output.name, _shape(output.shape)) for output in session.get_outputs())
         self.providers: tuple[str, ...] = tuple(session.get_providers())
-        self.buckets = Buckets.of(variant, self.input, content, fill=fill)
+        self.buckets = Buckets.of(variant, self.input, mixes_batch=mixes_batch, fill=fill)
 
     @property
     def variant(self) -> str:
@@ -92,41 +93,38 @@ class OrtSession:
             return_freed_memory()
 
 
-def open_ort_session(variant: Variant, content: bytes, options: SessionOptions, path: Path | None = None) -> OrtSession:
-    """Loads verified content. Raises ModelInvalid, RuntimeMissing, ModelOutOfMemory.
+def open_ort_session(variant: Variant, file: OnnxFile, options: SessionOptions) -> OrtSession:
+    """Loads a verified file. Raises ModelInvalid, RuntimeMissing, ModelOutOfMemory.
 
-    path: the file with that content. The runtime's bindings keep bytes they are given for as long as the session lives,
-    and let no other thread run while they read them; they do neither with a path."""
+    The runtime's bindings keep bytes they are given for as long as the session lives, and let no other thread run while
+    they read them; they do neither with a path."""
     built_for = _runtime().get_available_providers()
     providers = [provider for provider in provider_options(options) if provider[0] in built_for]
     try:
-        session = _created(content, options, providers, path)
+        session = _created(file, options, providers)
     except _failures() as error:
         failure = _mapped(error, f"{variant.file} cannot be loaded", otherwise=ModelInvalid)
         if len(providers) == 1 or isinstance(failure, ModelOutOfMemory):
             raise failure from error
         _log.warning("%s on %s; trying without", failure, providers[0][0])
-        session = _on_cpu(variant, content, options, path)
+        session = _on_cpu(variant, file, options)
+    return_freed_memory()  # what optimising left, as large as the weights, before batches need theirs
     on_gpu = CUDA in session.get_providers()
     bound_to = ("cuda", options.device_id) if on_gpu else None
-    opened = OrtSession(variant.name, session, content, fill=on_gpu, bound_to=bound_to)
+    opened = OrtSession(variant.name, session, mixes_batch=file.mixes_batch, fill=on_gpu, bound_to=bound_to)
     for blank in opened.buckets.blanks(options.warm_up):
         opened.run(blank)
     return opened
 
 
-def _on_cpu(
-    variant: Variant, content: bytes, options: SessionOptions, path: Path | None
-) -> onnxruntime.InferenceSession:
+def _on_cpu(variant: Variant, file: OnnxFile, options: SessionOptions) -> onnxruntime.InferenceSession:
     try:
-        return _created(content, options, [(CPU, {})], path)
+        return _created(file, options, [(CPU, {})])
     except _failures() as error:
         raise _mapped(error, f"{variant.file} cannot be loaded", otherwise=ModelInvalid) from error
 
 
-def _created(
-    content: bytes, options: SessionOptions, providers: Sequence[Provider], path: Path | None
-) -> onnxruntime.InferenceSession:
+def _created(file: OnnxFile, options: SessionOptions, providers: Sequence[Provider]) -> onnxruntime.InferenceSession:
     runtime = _runtime()
     settings = runtime.SessionOptions()
     settings.intra_op_num_threads = options.intra_op_threads
@@ -135,21 +133,22 @@ def _created(
     settings.add_session_config_entry("session.inter_op.allow_spinning", "0")
     settings.log_severity_level = _QUIET
 
-    def create(graph: bytes | str) -> onnxruntime.InferenceSession:
+    def create(graph: Path | bytes) -> onnxruntime.InferenceSession:
+        given = graph if isinstance(graph, bytes) else str(graph)
         # The runtime's own fallback changes providers behind our back, at any run, and prints to standard output.
-        return runtime.InferenceSession(graph, settings, providers=providers, enable_fallback=0)
+        return runtime.InferenceSession(given, settings, providers=providers, enable_fallback=0)
 
     if options.graph_cache is None or options.device is Device.CUDA:  # a graph is optimised for one device
-        return create(content if path is None else str(path))
-    cache, key = GraphCache(options.graph_cache, runtime.__version__), GraphCache.key(content)
-    kept = cache.load(key)
+        return create(file.source)
+    cache, key = GraphCache(options.graph_cache, runtime.__version__), GraphCache.key(file.source)
+    kept = cache.find(key)
     if kept is not None:
         settings.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         return create(kept)
     with cache.new(key) as target:
         if target is not None:
             settings.optimized_model_filepath = str(target)
-        return create(content if path is None else str(path))
+        return create(file.source)
 
 
 def provider_options(options: SessionOptions) -> list[Provider]:

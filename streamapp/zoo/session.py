@@ -16,7 +16,7 @@ from pathlib import Path
 
 from streamapp.choices import Backend, Precision
 from streamapp.zoo.base import ModelSession
-from streamapp.zoo.onnx_file import refuse_external_data
+from streamapp.zoo.onnx_file import OnnxFile
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.spec import Variant
 
@@ -50,19 +50,17 @@ def open_session(registry: Registry, variant: Variant, options: SessionOptions) 
     """Loads a variant whose content is verified. Raises ModelMissing, ModelInvalid, RuntimeMissing, ModelOutOfMemory.
 
     A device that cannot be had is no error but a warning in the log: see `lost_device`."""
-    path = registry.verified(variant)
-    content = path.read_bytes()
-    refuse_external_data(content, variant.file)
+    file = OnnxFile.of(registry.verified(variant), variant.file)
     session: ModelSession
     match options.backend:
         case Backend.ONNXRUNTIME:
             from streamapp.zoo.ort_session import open_ort_session
 
-            session = open_ort_session(variant, content, options, path)
+            session = open_ort_session(variant, file, options)
         case Backend.OPENVINO:
             from streamapp.zoo.openvino_session import open_openvino_session
 
-            session = open_openvino_session(variant, content, options)
+            session = open_openvino_session(variant, file, options)
     lost = lost_device(options, session)
     if lost is not None:
         _log.warning("%s", lost)

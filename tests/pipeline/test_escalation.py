@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -52,9 +51,8 @@ def shot(of: Track, index: int) -> FaceShot:
 class Stream:
     """An escalator at work, and the frames that come by."""
 
-    def __init__(self, escalator: Escalator, dropped: Counter[DropReason]) -> None:
+    def __init__(self, escalator: Escalator) -> None:
         self.escalator = escalator
-        self.dropped = dropped
 
     async def see(self, index: int, *tracks: Track, scene_changed: bool = False) -> tuple[str, ...] | None:
         """The reasons for which the frame was chosen."""
@@ -73,11 +71,10 @@ class Stream:
 async def stream(
     scheduler: ScriptedScheduler, folder: Path, mode: Mode = Mode.FULL, *, lossless: bool = False
 ) -> AsyncIterator[Stream]:
-    examiner, dropped = Examiner(scheduler, lineup(folder)), Counter[DropReason]()
-    escalator = Escalator("cam", mode, ScriptedModels(examiner), dropped, lossless=lossless)
+    escalator = Escalator("cam", mode, ScriptedModels(Examiner(scheduler, lineup(folder))), lossless=lossless)
     running = asyncio.ensure_future(escalator.run())
     try:
-        yield Stream(escalator, dropped)
+        yield Stream(escalator)
         assert not running.done(), running.exception()
     finally:
         running.cancel()
@@ -182,7 +179,7 @@ async def test_dropped_jobs_are_counted_and_their_faces_are_asked_about_again(tm
     scheduler = ScriptedScheduler(answers(yolo=(NEAR,)) | late)
     async with stream(scheduler, tmp_path, lossless=True) as recording:
         await recording.see(0, track())
-        assert recording.dropped == {DropReason.STALE: 1, DropReason.NO_MEMORY: 1}
+        assert recording.escalator.jobs_dropped == {DropReason.STALE: 1, DropReason.NO_MEMORY: 1}
         assert set(recording.escalator.board.analyses(1, 0.0)) == {"identity", "deepfake"}
         scheduler.script |= answers(yolo=(NEAR,))
         assert await recording.see(14, track()) is None
@@ -199,7 +196,7 @@ async def test_a_model_that_fails_does_not_end_the_stream_nor_is_it_asked_about_
     async with stream(scheduler, tmp_path, lossless=True) as recording:
         chosen = [index for index in range(91) if await recording.see(index, track())]
         assert chosen == [0, 15, 30, 60, 90], "a second crop of a new face, and sweeps"
-        assert not recording.dropped
+        assert not recording.escalator.jobs_dropped
 
 
 async def test_a_track_that_is_gone_when_the_answer_comes_does_no_harm(tmp_path: Path) -> None:

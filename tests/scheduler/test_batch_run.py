@@ -143,7 +143,7 @@ async def test_a_model_that_fails_five_times_is_left_alone_for_thirty_seconds(re
         model.now_s += REST_S - 1
         suspended = error(await scheduler.submit(model.job(1)))
         assert isinstance(suspended, ModelSuspended)
-        assert "in 1 s" in str(suspended)
+        assert "in 1 s: broken" in str(suspended)
         assert len(model.operation.batches) == MAX_FAILURES
         model.now_s += 1
         assert values(await scheduler.submit(model.job(1))) == [1]

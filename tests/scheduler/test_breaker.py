@@ -6,17 +6,17 @@ from streamapp.scheduler.breaker import MAX_FAILURES, REST_S, Breaker, Circuit
 def opened(at_s: float = 0.0) -> Breaker:
     breaker = Breaker()
     for _ in range(MAX_FAILURES):
-        breaker.failed(at_s)
+        breaker.failed(at_s, "broken")
     return breaker
 
 
 def test_the_fifth_failure_in_a_row_opens_it() -> None:
     breaker = Breaker()
     for _ in range(MAX_FAILURES - 1):
-        breaker.failed(0.0)
+        breaker.failed(0.0, "broken")
     assert breaker.state(0.0) is Circuit.CLOSED
     assert breaker.admits(0.0)
-    breaker.failed(0.0)
+    breaker.failed(0.0, "broken")
     assert breaker.state(0.0) is Circuit.OPEN
     assert not breaker.admits(0.0)
 
@@ -24,10 +24,10 @@ def test_the_fifth_failure_in_a_row_opens_it() -> None:
 def test_a_success_between_failures_begins_the_row_anew() -> None:
     breaker = Breaker()
     for _ in range(MAX_FAILURES - 1):
-        breaker.failed(0.0)
+        breaker.failed(0.0, "broken")
     breaker.succeeded()
     for _ in range(MAX_FAILURES - 1):
-        breaker.failed(0.0)
+        breaker.failed(0.0, "broken")
     assert breaker.state(0.0) is Circuit.CLOSED
 
 
@@ -60,7 +60,7 @@ def test_a_trial_that_succeeds_closes_it() -> None:
 def test_a_trial_that_fails_opens_it_for_another_thirty_seconds() -> None:
     breaker = opened()
     assert breaker.admits(REST_S)
-    breaker.failed(REST_S + 1)
+    breaker.failed(REST_S + 1, "still broken")
     assert breaker.state(2 * REST_S) is Circuit.OPEN
     assert not breaker.admits(2 * REST_S)
     assert breaker.admits(2 * REST_S + 1)
@@ -79,5 +79,5 @@ def test_after_a_good_trial_five_failures_are_needed_again() -> None:
     breaker = opened()
     assert breaker.admits(REST_S)
     breaker.succeeded()
-    breaker.failed(REST_S)
+    breaker.failed(REST_S, "broken")
     assert breaker.state(REST_S) is Circuit.CLOSED

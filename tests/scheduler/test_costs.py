@@ -60,6 +60,15 @@ def test_a_measurement_replaces_the_estimate_and_corrects_that_of_other_batches(
     assert costs.cost("known", 8).holding.resident_bytes == 340
 
 
+def test_what_loading_took_rises_at_once_falls_by_halves_and_not_to_nothing() -> None:
+    costs = book()
+    loading = []
+    for peak in (400, 500, 400, 400, 340, 340, 340, 340):
+        costs.note("known", 1, Measurement(340, peak, 1.0))
+        loading.append(costs.cost("known", 1).holding.loading_bytes)
+    assert loading == [60, 160, 110, 85, 42, 21, 15, 15]
+
+
 def test_a_session_is_never_smaller_than_its_file() -> None:
     costs = book()
     costs.note("known", 1, Measurement(3, 0, 1.0))

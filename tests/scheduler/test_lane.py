@@ -173,3 +173,29 @@ asyncio.run(main())
         [sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False
     )
     assert (ended.returncode, ended.stdout) == (0, "hung\n"), ended.stderr
+
+
+def test_a_call_at_work_is_given_a_moment_at_the_end_of_the_process() -> None:
+    """A library that is taken down while it loads a model may fail hard."""
+    program = """
+import asyncio, contextlib, time
+from streamapp.scheduler.lane import Lane
+
+def load():
+    time.sleep(0.5)
+    print("loaded")
+
+async def main():
+    loading = asyncio.ensure_future(Lane("lane").run(load, timeout_s=60, on_late_return=lambda: None))
+    await asyncio.sleep(0.1)
+    loading.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await loading
+    print("ended")
+
+asyncio.run(main())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "ended\nloaded\n"), ended.stderr

@@ -166,6 +166,30 @@ def test_closing_refuses_who_waits_waits_for_leases_and_unloads_everything() -> 
     virtually(run)
 
 
+def test_a_load_that_takes_long_does_not_keep_the_app_from_ending() -> None:
+    async def run() -> None:
+        card = FakeCard(sizes_mb=THREE)
+
+        async def slow(function: Any) -> Any:
+            if residency.snapshot().changing == "loading b":
+                await asyncio.sleep(3600)
+            return function()
+
+        card._run_inline = slow  # type: ignore[method-assign] # stands for the loader's thread
+        async with card.residency() as residency:
+            await used(residency, "a")
+            waiting = asyncio.ensure_future(used(residency, "b"))
+            await asyncio.sleep(1)
+            assert residency.snapshot().changing == "loading b"
+            started_s = now_s()
+        with pytest.raises(OverBudget, match="being unloaded"):
+            await waiting
+        assert now_s() - started_s < 2
+        assert [session.closed for session in card.sessions] == [True]
+
+    virtually(run)
+
+
 def test_a_call_that_hangs_does_not_keep_the_app_from_ending() -> None:
     async def run() -> None:
         card = FakeCard(sizes_mb=THREE)

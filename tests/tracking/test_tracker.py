@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -184,3 +185,46 @@ def test_a_face_that_the_screener_saw_last_is_ended_after_the_short_time() -> No
     tracker.update(seen(square(100, 100)), FRAME_S)
     assert len(tracker.update(seen(), 0.4)) == 1
     assert tracker.update(seen(), 0.6) == ()
+
+
+def test_a_track_nobody_looked_for_moves_on_with_its_points_and_is_what_it_was() -> None:
+    tracker = Tracker()
+    for i in range(20):
+        x = 100.0 + 6 * i
+        points = np.full((1, 6, 2), (x + 40, 140.0), np.float32)
+        found = Detections(
+            Detector.MEDIAPIPE, np.array([square(x, 100)], np.float32), np.ones(1, np.float32), None, points
+        )
+        (before,) = tracker.update(found, i * FRAME_S) or (None,)
+    assert before is not None
+    for i in range(20, 23):
+        assert tracker.ids.tolist() == [1]
+        (track,) = tracker.update(seen(), i * FRAME_S, unasked={1})
+        assert (track.id, track.state, track.score) == (1, TrackState.CONFIRMED, before.score)
+        assert track.box[0] == pytest.approx(100 + 6 * i, abs=6)
+        assert track.keypoints is not None
+        assert track.keypoints[0] == pytest.approx(((track.box[0] + track.box[2]) / 2, 140), abs=3)
+    (track,) = tracker.update(seen(), 23 * FRAME_S)
+    assert track.state is TrackState.COASTING
+    assert track.keypoints is None
+
+
+def test_a_new_track_nobody_looked_for_waits_for_its_second_sight() -> None:
+    tracker = Tracker()
+    tracker.update(seen(square(100, 100)), 0.0)
+    assert tracker.update(seen(), FRAME_S, unasked={1}) == ()
+    assert [track.id for track in tracker.update(seen(square(100, 100)), 2 * FRAME_S)] == [1]
+
+
+@pytest.mark.parametrize("step", [-6, 6])
+def test_a_box_that_is_not_measured_keeps_about_its_size(step: int) -> None:
+    tracker = Tracker()
+    for i in range(15):
+        side = 100 + step * i
+        (track,) = tracker.update(
+            seen((200 - side / 2, 200 - side / 2, 200 + side / 2, 200 + side / 2)), i * FRAME_S
+        ) or (None,)
+    assert track is not None
+    for i in range(15, 34):
+        (coasting,) = tracker.update(seen(), i * FRAME_S)
+        assert 0.6 < (coasting.box[2] - coasting.box[0]) / (track.box[2] - track.box[0]) < 1.6

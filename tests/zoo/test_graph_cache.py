@@ -20,22 +20,29 @@ def keep(folder: Path, content: bytes = b"optimised", version: str = "1.32") -> 
 
 def test_what_is_kept_is_found_again(tmp_path: Path) -> None:
     keep(tmp_path / "cache")
-    assert GraphCache(tmp_path / "cache", "1.32").load(KEY) == b"optimised"
+    kept = GraphCache(tmp_path / "cache", "1.32").find(KEY)
+    assert kept is not None
+    assert kept.read_bytes() == b"optimised"
+
+
+def test_weights_are_known_by_their_content(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"weights")
+    assert GraphCache.key(tmp_path / "net.onnx") == KEY != GraphCache.key(b"others")
 
 
 def test_other_weights_runtimes_and_processors_find_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(tmp_path)
-    assert GraphCache(tmp_path, "1.33").load(KEY) is None
-    assert GraphCache(tmp_path, "1.32").load(GraphCache.key(b"others")) is None
+    assert GraphCache(tmp_path, "1.33").find(KEY) is None
+    assert GraphCache(tmp_path, "1.32").find(GraphCache.key(b"others")) is None
     monkeypatch.setattr(graph_cache, "processor", lambda: "another")
-    assert GraphCache(tmp_path, "1.32").load(KEY) is None
+    assert GraphCache(tmp_path, "1.32").find(KEY) is None
 
 
 def test_a_changed_graph_is_not_used_and_is_removed(tmp_path: Path) -> None:
     keep(tmp_path)
     (kept,) = tmp_path.iterdir()
     kept.write_bytes(b"tampered")
-    assert GraphCache(tmp_path, "1.32").load(KEY) is None
+    assert GraphCache(tmp_path, "1.32").find(KEY) is None
     assert not kept.exists()
 
 

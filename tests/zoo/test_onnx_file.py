@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from streamapp.errors import ModelInvalid
-from streamapp.zoo.onnx_file import refuse_external_data
+from streamapp.zoo.onnx_file import OnnxFile
 from tests.shared_data import shared_file
 
 
@@ -34,20 +36,31 @@ WAYS = {
 @pytest.mark.parametrize("kind", EXTERNAL)
 def test_weights_in_another_file_are_refused(way: str, kind: str) -> None:
     with pytest.raises(ModelInvalid, match=r"net\.onnx keeps its weights in another file"):
-        refuse_external_data(WAYS[way](EXTERNAL[kind]), "net.onnx")
+        OnnxFile.of(WAYS[way](EXTERNAL[kind]), "net.onnx")
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_weights_in_the_file_are_fine(way: str) -> None:
-    refuse_external_data(WAYS[way](field(9, b"\x00" * 16) + bytes([14 << 3, 0])), "net.onnx")
+    OnnxFile.of(WAYS[way](field(9, b"\x00" * 16) + bytes([14 << 3, 0])), "net.onnx")
 
 
 @pytest.mark.parametrize("content", [b"<html>not found</html>", b"\x3a\x7f", b"\xff" * 20, b"\x80\x04\x95\x10"])
 def test_what_is_no_model_is_refused(content: bytes) -> None:
     with pytest.raises(ModelInvalid, match="not an ONNX file"):
-        refuse_external_data(content, "net.onnx")
+        OnnxFile.of(content, "net.onnx")
+
+
+@pytest.mark.parametrize("padding", [0, (1 << 20) - 30])
+def test_an_operator_that_takes_its_scale_from_the_batch_is_seen(tmp_path: Path, padding: int) -> None:
+    """Wherever it stands, also across the pieces the file is looked through in."""
+    path = tmp_path / "net.onnx"
+    path.write_bytes(field(8, b"x") * (padding // 3) + field(7, field(1, field(4, b"DynamicQuantizeLinear"))))
+    assert OnnxFile.of(path, path.name).mixes_batch
+    assert OnnxFile.of(path.read_bytes(), path.name).mixes_batch
 
 
 @pytest.mark.weights
 def test_a_real_model_passes() -> None:
-    refuse_external_data(shared_file("models/onet.onnx").read_bytes(), "onet.onnx")
+    found = OnnxFile.of(shared_file("models/onet.onnx"), "onet.onnx")
+    assert found.source == shared_file("models/onet.onnx")
+    assert not found.mixes_batch

@@ -15,6 +15,7 @@ from streamapp.errors import ModelOutOfMemory
 from streamapp.faces import Floats
 from streamapp.zoo import ort_session
 from streamapp.zoo.manifest import load_manifest
+from streamapp.zoo.onnx_file import OnnxFile
 from streamapp.zoo.ort_session import CPU, CUDA, OrtSession, open_ort_session, provider_options
 from streamapp.zoo.registry import Registry
 from streamapp.zoo.session import Device, SessionOptions, open_session
@@ -41,13 +42,13 @@ def rnet(registry: Registry) -> Variant:
 
 
 @pytest.fixture
-def content(registry: Registry, rnet: Variant) -> bytes:
-    return registry.verified(rnet).read_bytes()
+def file(registry: Registry, rnet: Variant) -> OnnxFile:
+    return OnnxFile.of(registry.verified(rnet), rnet.file)
 
 
 @pytest.fixture
-def opened(rnet: Variant, content: bytes) -> Iterator[OrtSession]:
-    session = open_ort_session(rnet, content, SessionOptions())
+def opened(rnet: Variant, file: OnnxFile) -> Iterator[OrtSession]:
+    session = open_ort_session(rnet, file, SessionOptions())
     yield session
     session.close()
 
@@ -58,17 +59,17 @@ def assert_alike(found: Sequence[Floats], expected: Sequence[Floats], tolerance:
         assert np.abs(ours - theirs).max() < tolerance
 
 
-def test_filled_up_batches_give_the_same(opened: OrtSession, content: bytes) -> None:
+def test_filled_up_batches_give_the_same(opened: OrtSession) -> None:
     assert opened._session is not None
-    filling = OrtSession(opened.variant, opened._session, content, fill=True)
+    filling = OrtSession(opened.variant, opened._session, mixes_batch=False, fill=True)
     for size in (1, 3, 5, 11):
         assert_alike(filling.run(BATCH[:size]), opened.run(BATCH[:size]))
 
 
-def test_bound_outputs_are_the_plain_ones(opened: OrtSession, content: bytes) -> None:
+def test_bound_outputs_are_the_plain_ones(opened: OrtSession) -> None:
     """The way of a GPU, on the device that is here."""
     assert opened._session is not None
-    bound = OrtSession(opened.variant, opened._session, content, fill=True, bound_to=("cpu", 0))
+    bound = OrtSession(opened.variant, opened._session, mixes_batch=False, fill=True, bound_to=("cpu", 0))
     first, expected = bound.run(BATCH), opened.run(BATCH)
     bound.run(BATCH[::-1])
     assert_alike(first, expected)  # later runs do not write into what earlier ones gave
@@ -84,7 +85,8 @@ def test_half_precision_nets_are_given_what_they_take(tmp_path: Path) -> None:
         [helper.make_tensor_value_info("y", kind, ["n", 3, 2, 2])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    session = open_ort_session(load_manifest().named("mtcnn-rnet"), model.SerializeToString(), SessionOptions())
+    file = OnnxFile.of(model.SerializeToString(), "double.onnx")
+    session = open_ort_session(load_manifest().named("mtcnn-rnet"), file, SessionOptions())
     (doubled,) = session.run(np.full((3, 3, 2, 2), 1.5, np.float32))
     assert doubled.dtype == np.float32
     assert (doubled == 3).all()
@@ -125,12 +127,12 @@ class BrokenCuda:
         return [CUDA, CPU]
 
     def InferenceSession(  # noqa: N802 - the runtime's name
-        self, content: bytes, settings: object, *, providers: list[ort_session.Provider], enable_fallback: int
+        self, path: str, settings: object, *, providers: list[ort_session.Provider], enable_fallback: int
     ) -> object:
         assert enable_fallback == 0
         if providers[0][0] == CUDA:
             raise RuntimeError(self._failure)
-        return self._runtime.InferenceSession(content, settings, providers=providers)
+        return self._runtime.InferenceSession(path, settings, providers=providers)
 
 
 def break_cuda(monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
@@ -140,21 +142,21 @@ def break_cuda(monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
 
 
 def test_a_gpu_that_fails_is_done_without_and_the_reason_logged(
-    rnet: Variant, content: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    rnet: Variant, file: OnnxFile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     break_cuda(monkeypatch, "CUDA failure 100: no CUDA-capable device is detected")
-    session = open_ort_session(rnet, content, SessionOptions(device=Device.CUDA))
+    session = open_ort_session(rnet, file, SessionOptions(device=Device.CUDA))
     assert session.providers == (CPU,)
     assert session.run(BATCH)[0].shape == (11, 2)
     assert any("no CUDA-capable device is detected" in message for message in caplog.messages)
 
 
 def test_a_full_gpu_is_no_reason_to_use_the_processor_instead(
-    rnet: Variant, content: bytes, monkeypatch: pytest.MonkeyPatch
+    rnet: Variant, file: OnnxFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_cuda(monkeypatch, "CUDA failure 2: out of memory")
     with pytest.raises(ModelOutOfMemory):
-        open_ort_session(rnet, content, SessionOptions(device=Device.CUDA))
+        open_ort_session(rnet, file, SessionOptions(device=Device.CUDA))
 
 
 def test_what_is_missing_for_cuda_is_logged_and_not_printed(
@@ -176,8 +178,8 @@ class TestOnGpu:
     pytestmark = on_gpu
 
     @pytest.fixture
-    def cuda(self, rnet: Variant, content: bytes) -> Iterator[OrtSession]:
-        session = open_ort_session(rnet, content, SessionOptions(device=Device.CUDA, warm_up=(1, 2, 4, 8)))
+    def cuda(self, rnet: Variant, file: OnnxFile) -> Iterator[OrtSession]:
+        session = open_ort_session(rnet, file, SessionOptions(device=Device.CUDA, warm_up=(1, 2, 4, 8)))
         yield session
         session.close()
 
@@ -187,8 +189,8 @@ class TestOnGpu:
     def test_its_answers_are_those_of_the_processor(self, cuda: OrtSession, opened: OrtSession) -> None:
         assert_alike(cuda.run(BATCH), opened.run(BATCH), 1e-2)
 
-    def test_bound_outputs_are_the_plain_ones(self, cuda: OrtSession, content: bytes) -> None:
+    def test_bound_outputs_are_the_plain_ones(self, cuda: OrtSession) -> None:
         assert cuda._session is not None
-        plain = OrtSession(cuda.variant, cuda._session, content, fill=True)
+        plain = OrtSession(cuda.variant, cuda._session, mixes_batch=False, fill=True)
         assert cuda._bound_to == ("cuda", 0)
         assert_alike(cuda.run(BATCH), plain.run(BATCH))
