@@ -43,6 +43,7 @@ SCRIPTS = (
     Script("escalation", ("benchmarks.escalation",), 1500),
     Script("budgets", ("benchmarks.budgets",), 1500),
     Script("gallery", ("benchmarks.gallery",), 900),
+    Script("recording", ("benchmarks.recording",), 900),
     Script("rtsp", ("benchmarks.rtsp",), 1800),
     Script("soak", ("benchmarks.soak",), 2400),
 )

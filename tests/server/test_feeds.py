@@ -23,6 +23,7 @@ class OneStream:
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self.encoded = EncodedFanout()
+        self.latest: Output | None = None
         self.attachments: list[Attachment] = []
         self._group = group
 
