@@ -61,7 +61,8 @@ async def measure_turn(
                 overlays.append((session.attach(Recorder(path, runtime.settings.recording)), path))
             elif way != NONE:
                 models = runtime.models
-                header = await asyncio.to_thread(header_of, session, runtime.settings, models.lineup, models.registry)
+                describe = partial(header_of, session, runtime.settings, models.lineup, models.registry)
+                header = await asyncio.to_thread(partial(describe, gallery_version=None))
                 await runtime.recordings.start(session, header)
         await asyncio.sleep(SETTLE_S)
         frames, cpu_s, start_s = sum(s.frames for s in sessions), time.process_time(), time.monotonic()

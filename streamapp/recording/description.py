@@ -19,6 +19,7 @@ _IN_FORCE = {
     "pipeline": {"min_score", "max_coast_s", "confirm_hits"},
     "models": {"runtime", "profile", "backend", "precision"},
     "scheduler": {"device"},
+    "gallery": {"false_match_rate", "min_margin", "max_attempts", "identify_spoofs"},
     "sources": {"max_pixels"},
 }
 
@@ -29,7 +30,9 @@ class DescribedStream(Protocol):
     description: str
 
 
-def header_of(stream: DescribedStream, settings: Settings, lineup: Lineup, registry: Registry) -> RecordingHeader:
+def header_of(
+    stream: DescribedStream, settings: Settings, lineup: Lineup, registry: Registry, *, gallery_version: int | None
+) -> RecordingHeader:
     """The header of a new recording, all but what its first picture says. Reads checksums, no weights."""
     found = settings.model_dump(mode="json")
     return RecordingHeader(
@@ -40,6 +43,7 @@ def header_of(stream: DescribedStream, settings: Settings, lineup: Lineup, regis
         mode=stream.mode,
         started_at=time.time(),
         models=_models(stream.mode, settings, lineup, registry),
+        gallery_version=gallery_version if stream.mode is Mode.FULL else None,
         settings={
             section: {name: found[section][name] for name in sorted(names)} for section, names in _IN_FORCE.items()
         },

@@ -107,6 +107,7 @@ class RecordingHeader(_Written):
     height: int = 0
     start_pts_s: float = 0.0
     models: tuple[ModelInUse, ...] = ()
+    gallery_version: int | None = Field(None, description="Of the people known when it began; null: nobody is.")
     settings: dict[str, dict[str, str | int | float | bool | None]] = Field(
         default_factory=dict, description="Settings that change results, by section."
     )

@@ -96,7 +96,8 @@ def streams_router(runtime: Runtime) -> APIRouter:
     async def start_recording(name: str, response: Response) -> RecordingEntry:
         """Begins to record the stream: its video, as the source sends it where that can be played, and the results."""
         session, models = runtime.stream(name), runtime.models
-        header = await asyncio.to_thread(header_of, session, runtime.settings, models.lineup, models.registry)
+        describe = partial(header_of, session, runtime.settings, models.lineup, models.registry)
+        header = await asyncio.to_thread(describe, gallery_version=models.identification.version)
         entry = await runtime.recordings.start(session, header)
         response.headers["Location"] = f"/recordings/{entry.id}"
         return entry
