@@ -39,11 +39,10 @@ class RemuxedPart:
         self.file = file
         self.codec = iframe.codec
         self.width, self.height = size
-        self.start_pts_s = iframe.pts_s if iframe.dts_s is None else min(iframe.pts_s, iframe.dts_s)
-        self.newest_pts_s = self._first_pts_s = iframe.pts_s
+        self.start_pts_s = self.newest_pts_s = iframe.pts_s
         self.pictures = 0
         self._sets = _parameter_sets(iframe)
-        self._last_dts = -1
+        self._last_dts: int | None = None
         self._container, self._stream = self._open(iframe, settings)
 
     def goes_on_with(self, picture: EncodedPicture) -> bool:
@@ -59,10 +58,11 @@ class RemuxedPart:
         dts = pts
         if picture.dts_s is not None:
             dts = round((picture.dts_s - self.start_pts_s) / _TIME_BASE)
-        elif picture.has_b_frames:  # Matroska does not say it of its first pictures
+        elif picture.has_b_frames and self._last_dts is not None:  # Matroska does not say it of its first pictures
             dts = self._last_dts + 1
-        dts = max(dts, self._last_dts + 1)
-        if dts > pts or picture.pts_s < self._first_pts_s:
+        if self._last_dts is not None:
+            dts = max(dts, self._last_dts + 1)
+        if dts > pts or pts < 0:
             return False
         packet = av.Packet(picture.data)
         packet.pts, packet.dts, packet.time_base = pts, dts, _TIME_BASE
@@ -85,7 +85,8 @@ class RemuxedPart:
             assert isinstance(stream, VideoStream)
         else:
             options = {
-                "movflags": "hybrid_fragmented+default_base_moof",
+                # Without negative offsets seeking goes by decoding times, and with B-frames past the picture.
+                "movflags": "hybrid_fragmented+default_base_moof+negative_cts_offsets",
                 "frag_duration": str(round(settings.segment_s * 1e6)),
                 "flush_packets": "1",
                 "use_editlist": "0",  # times stay as they are written

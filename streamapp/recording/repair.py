@@ -20,7 +20,7 @@ from streamapp.recording.sidecar import cut_off
 _log = logging.getLogger(__name__)
 
 _READ = {"protocol_whitelist": "file"}
-_WRITE = {"mp4": {"use_editlist": "0"}, "webm": {}}
+_WRITE = {"mp4": {"movflags": "negative_cts_offsets", "use_editlist": "0"}, "webm": {}}
 
 
 @dataclass(frozen=True, slots=True)

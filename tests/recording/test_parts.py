@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
 
 from streamapp.recording.parts import CONTAINERS, RemuxedPart, described
@@ -11,7 +12,8 @@ from streamapp.recording.video_file import VideoFile
 from streamapp.sections import RecordingSettings
 from streamapp.sinks.webrtc_track import PictureEncoder
 from streamapp.sources.base import EncodedPicture
-from tests.coded_video import FPS, LEVELS, h264_pictures, index_of, level_of
+from streamapp.sources.coded import CodedPictures
+from tests.coded_video import FPS, LEVELS, h264_pictures, index_of, level_of, write_video
 from tests.pictures import video_frame
 from tests.recording.recorded import decoded
 
@@ -62,6 +64,26 @@ def test_a_picture_out_of_order_has_no_place(tmp_path: Path) -> None:
     assert not part.write(EncodedPicture(pictures[1].data, -1.0, False, "h264", has_b_frames=True))
     assert part.write(pictures[3])
     assert part.pictures == 3
+
+
+def test_seeking_among_b_frames_finds_the_i_frame_before(tmp_path: Path) -> None:
+    with av.open(str(write_video(tmp_path / "clip.mp4", 60, gop=20, b_frames=2))) as container:
+        passing = CodedPictures(container.streams.video[0])
+        pictures: list[EncodedPicture] = []
+        for packet in container.demux(video=0):
+            passing.add(packet)
+            pictures += passing.take(5.0)
+    part = part_of(tmp_path, pictures[0])
+    assert all(part.write(picture) for picture in pictures)
+    part.close()
+    with av.open(str(part.file.path)) as container:
+        stream = container.streams.video[0]
+        assert [round(picture.time * FPS) for picture in container.decode(stream)] == list(range(60))
+        for index in (17, 18, 19, 20, 21, 39):
+            assert stream.time_base is not None
+            container.seek(round((index + 0.25) / FPS / stream.time_base), stream=stream)
+            first = next(container.decode(stream))
+            assert index_of(first) == index // 20 * 20, index
 
 
 def test_vp8_may_change_its_size_in_one_file(tmp_path: Path) -> None:
