@@ -25,6 +25,8 @@ from streamapp.sources.coded import ParameterSets
 CONTAINERS = {"h264": "mp4", "hevc": "mp4", "vp8": "webm", "vp9": "webm"}
 """How pictures are kept as they came, by codec. Of others, browsers play none; they are coded anew."""
 _TIME_BASE = Fraction(1, 90_000)
+_FRAGMENT_S = 0.5
+"""Where no I-frame has to begin them, fragments shorter than a segment cost nothing."""
 
 
 class RemuxedPart:
@@ -78,16 +80,17 @@ class RemuxedPart:
         self._container.close()
 
     def _open(self, iframe: EncodedPicture, settings: RecordingSettings) -> tuple[OutputContainer, VideoStream]:
+        fragment_s = min(settings.segment_s, _FRAGMENT_S)
         if CONTAINERS[self.codec] == "webm":
-            options = {"cluster_time_limit": str(round(settings.segment_s * 1e3)), "flush_packets": "1"}
+            options = {"cluster_time_limit": str(round(fragment_s * 1e3)), "flush_packets": "1"}
             container = av.open(self.file, "w", format="webm", options=options)
             stream = container.add_mux_stream(self.codec, width=self.width, height=self.height)
             assert isinstance(stream, VideoStream)
         else:
             options = {
                 # Without negative offsets seeking goes by decoding times, and with B-frames past the picture.
-                "movflags": "hybrid_fragmented+default_base_moof+negative_cts_offsets",
-                "frag_duration": str(round(settings.segment_s * 1e6)),
+                "movflags": "hybrid_fragmented+default_base_moof+negative_cts_offsets+empty_moov",
+                "frag_duration": str(round(fragment_s * 1e6)),
                 "flush_packets": "1",
                 "use_editlist": "0",  # times stay as they are written
             }

@@ -74,6 +74,8 @@ def _repaired(folder: Path, part: VideoPart, *, min_free_bytes: int) -> Repaired
 def _copied(path: Path, part: VideoPart, fresh: Path | None) -> Repaired | None:
     """Reads all whole pictures and, if `fresh` is given, writes them there."""
     times_s: list[float] = []
+    first: int | None = None
+    first_s = 0.0
     container_format = path.suffix[1:]
     with av.open(str(path), "r", format=container_format, options=_READ) as old:
         stream = old.streams.video[0]
@@ -83,6 +85,11 @@ def _copied(path: Path, part: VideoPart, fresh: Path | None) -> Repaired | None:
             copy = None if new is None else new.add_stream_from_template(stream)
             for packet in _whole_packets(old, stream):
                 assert packet.pts is not None
+                if first is None:  # the I-frame that is the part's time 0; in fragments with B-frames it comes later
+                    first = packet.pts
+                    first_s = float(first * packet.time_base)
+                packet.pts -= first
+                packet.dts = packet.pts if packet.dts is None else packet.dts - first
                 times_s.append(float(packet.pts * packet.time_base))
                 if new is not None and copy is not None:
                     packet.stream = copy
@@ -96,6 +103,8 @@ def _copied(path: Path, part: VideoPart, fresh: Path | None) -> Repaired | None:
     interval_s = (last_s - min(times_s)) / (len(times_s) - 1) if len(times_s) > 1 else 0.0
     found = {"pictures": len(times_s), "seconds": round(last_s + interval_s, 3)}
     found |= {"last_pts_s": round(part.start_pts_s + last_s, 6)}
+    if fresh is None:
+        found["start_pts_s"] = round(part.start_pts_s - first_s, 6)
     return Repaired(part.model_copy(update=found), tuple(part.start_pts_s + time_s for time_s in times_s))
 
 

@@ -59,10 +59,10 @@ class SidecarWriter:
             result = self._waiting[0]
             if self._take_picture(result.pts_s):
                 lines.append(result.to_json())
-            elif self._newest_pts_s > result.pts_s + patience_s:
-                self.without_picture += not result.pts_s < self._first_pts_s
-            else:
-                break
+            elif not result.pts_s < self._first_pts_s:  # those before the first picture have none for sure
+                if not self._newest_pts_s > result.pts_s + patience_s:
+                    break
+                self.without_picture += 1
             self._waiting.popleft()
         if lines:
             self._append("\n".join(lines) + "\n")
