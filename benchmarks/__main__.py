@@ -44,6 +44,7 @@ SCRIPTS = (
     Script("budgets", ("benchmarks.budgets",), 1500),
     Script("gallery", ("benchmarks.gallery",), 900),
     Script("identify", ("benchmarks.identify",), 600),
+    Script("recording", ("benchmarks.recording",), 900),
     Script("rtsp", ("benchmarks.rtsp",), 1800),
     Script("soak", ("benchmarks.soak",), 2400),
 )

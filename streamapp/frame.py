@@ -36,6 +36,9 @@ class Frame:
     video: av.VideoFrame
     rtp_timestamp: int | None = None
     """The picture's 32-bit RTP timestamp as the sender wrote it, for WebRTC."""
+    codec: str | None = None
+    """FFmpeg's name of the coding in which the source hands on this very picture, for who wants coded pictures; None
+    where it cannot: they would lie on their side, or the source is read as fast as possible."""
 
     @property
     def width(self) -> int:

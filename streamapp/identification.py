@@ -87,6 +87,11 @@ class Identification:
             raise self.error or GalleryError("there is no gallery")
         return self._gallery
 
+    @property
+    def version(self) -> int | None:
+        """As `Gallery.version`; None if there is no gallery."""
+        return None if self._gallery is None else self._gallery.version
+
     def name_of(self, person_id: UUID) -> str | None:
         """None for somebody who is not, or no longer, in the gallery."""
         return None if self._gallery is None else self._gallery.name(person_id)

@@ -62,6 +62,10 @@ class Snapshot:
     latency_s: Mapping[str, float]
     """Newest results' time in this process, arrival to result, by quantile."""
     models: ModelFigures
+    recordings_active: int
+    recordings_bytes: int
+    recordings_ended_by_state: Mapping[str, int]
+    recordings_removed: int
     events: EventFigures | None = None
 
 
@@ -91,6 +95,16 @@ class _SnapshotCollector(Collector):
             now.latency_s,
         )
         yield from _model_metrics(now.models)
+        yield GaugeMetricFamily("streamapp_recordings_active", "Recordings being written.", now.recordings_active)
+        yield GaugeMetricFamily("streamapp_recordings_bytes", "Disk space of all recordings.", now.recordings_bytes)
+        yield _labelled(
+            CounterMetricFamily,
+            "streamapp_recordings_ended",
+            "Recordings ended: complete, or because the disk was full or failed.",
+            "state",
+            now.recordings_ended_by_state,
+        )
+        yield CounterMetricFamily("streamapp_recordings_removed", "Removed for age or size.", now.recordings_removed)
         if now.events is not None:
             yield from _event_metrics(now.events)
 

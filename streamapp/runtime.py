@@ -20,6 +20,7 @@ from streamapp.events.event_log import EventLog
 from streamapp.faces import Mode
 from streamapp.models import Models
 from streamapp.pipeline.session import StreamSession
+from streamapp.recording.recordings import Recordings
 from streamapp.results import DropReason
 from streamapp.settings import Settings
 from streamapp.sources.base import FrameNumbering, Source
@@ -56,6 +57,7 @@ class Runtime:
         """What happens on the streams; None where nobody wants to know."""
         self.started_at = time.time()
         self.models = models
+        self.recordings = Recordings(settings.recording)
         self._group = group
         self._make_screener = make_screener or (lambda: open_screener(settings))
         self._streams: dict[str, StreamSession] = {}

@@ -199,8 +199,18 @@ class SchedulerSettings(_Section):
 
 
 class RecordingSettings(_Section):
-    segment_s: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="A recording cut off at any moment loses at most this much."
+    dir: Path = Field(Path("recordings"), description="Where recordings made over HTTP or on the page are kept.")
+    max_age_days: Annotated[float | None, Field(gt=0)] = Field(
+        30.0, description="Recordings that ended longer ago are removed; null: none are, for their age."
+    )
+    max_bytes: Annotated[int | None, Field(ge=1)] = Field(
+        20_000_000_000, description="Of all recordings together; the oldest go first. null: no limit."
+    )
+    max_seconds: Annotated[float, Field(gt=0)] = Field(
+        3600.0, description="A longer recording goes on in a new one at the next I-frame."
+    )
+    segment_s: Annotated[float, Field(gt=0, le=1.5)] = Field(
+        1.0, description="A recording cut off at any moment loses this much, and what is on its way to the disk."
     )
     crf: Annotated[int, Field(ge=0, le=51)] = Field(23, description="x264 quality; lower is better and larger.")
     min_free_bytes: Annotated[int, Field(ge=0)] = Field(

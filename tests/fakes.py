@@ -134,6 +134,7 @@ class CollectingOutlet:
         self.dropped: Counter[DropReason] = Counter()
         self.connections = 0
         self.wants_encoded = wants_encoded
+        self.wants_iframe = wants_encoded
         self._room = room
 
     def offer(self, frame: Frame) -> None:
@@ -178,7 +179,7 @@ class NumberedSource:
             is_iframe = number % self._gop == 0
             picture = numbered_picture(number)
             picture.pts, picture.time_base = number, Fraction(1, 30)
-            frame = self._numbering.frame(picture, number / 30, arrived_s=time.monotonic())
+            frame = self._numbering.frame(picture, number / 30, arrived_s=time.monotonic(), codec=self._codec)
             if encoder is not None and self._codec is not None:
                 data = encoder.encode(numbered_picture(number), frame.pts_s, iframe=is_iframe)
                 if outlet.wants_encoded:

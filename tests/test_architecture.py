@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("scheduler", "events"),
     ("pipeline",),
     ("identification",),
-    ("models", "planning"),
+    ("models", "planning", "recording"),
     ("enrolment",),
     ("runtime",),
     (

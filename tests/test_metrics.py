@@ -38,6 +38,10 @@ SNAPSHOT = Snapshot(
         outcomes={("alarm", "delivered"): 5, ("alarm", "given_up"): 0},
         waiting_by_target={"alarm": 2},
     ),
+    recordings_active=1,
+    recordings_bytes=5_000_000,
+    recordings_ended_by_state={"complete": 2, "disk_full": 1},
+    recordings_removed=4,
 )
 
 
@@ -77,6 +81,11 @@ def test_every_figure_is_there_with_its_type_and_help() -> None:
         ("streamapp_events_waiting", "alarm"): 2,
         ("streamapp_event_deliveries_total", "delivered", "alarm"): 5,
         ("streamapp_event_deliveries_total", "given_up", "alarm"): 0,
+        ("streamapp_recordings_active",): 1,
+        ("streamapp_recordings_bytes",): 5_000_000,
+        ("streamapp_recordings_ended_total", "complete"): 2,
+        ("streamapp_recordings_ended_total", "disk_full"): 1,
+        ("streamapp_recordings_removed_total",): 4,
     }
     assert families["streamapp_dropped"].type == "counter"
     assert all(family.documentation for family in families.values())

@@ -11,6 +11,9 @@ import { rejectTrack } from "./gallery.js";
 import { exposeState } from "./inspection.js";
 import { Notice } from "./notice.js";
 import { People } from "./people.js";
+import { Player } from "./player.js";
+import { Recordings } from "./recordings.js";
+import { recordedResults } from "./signalling.js";
 import { Stage } from "./stage.js";
 import { Streams } from "./streams.js";
 import { Viewer } from "./viewer.js";
@@ -52,11 +55,35 @@ const viewer = new Viewer({
   onChange: present,
   onReturned: showReturned,
 });
+const player = new Player({
+  dialog: find("player"),
+  title: find("player-title"),
+  video: find("player-video"),
+  canvas: find("player-picture"),
+  play: find("player-play"),
+  back: find("player-back"),
+  forward: find("player-forward"),
+  seek: find("player-seek"),
+  time: find("player-time"),
+  about: find("player-about"),
+  note: find("player-note"),
+  saveVideo: find("player-save-video"),
+  saveResults: find("player-save-results"),
+  close: find("player-close"),
+});
+const recordings = new Recordings({
+  list: find("recordings"),
+  empty: find("recordings-empty"),
+  summary: find("recordings-summary"),
+  template: find("recording-row"),
+  onPlay: (recording) => player.open(recording, recordedResults),
+});
 const streams = new Streams({
   list: find("streams"),
   empty: find("streams-empty"),
   template: find("stream-row"),
   onWatch: watch,
+  onItems: (items) => recordings.follow(items),
 });
 const why = new Why({ dialog: find("why"), title: find("why-title"), body: find("why-body"), close: find("why-close") });
 const people = new People({
@@ -155,8 +182,10 @@ setInterval(() => {
   hud.show(figures.snapshot(nowMs), stage.drawn, nowMs);
   faces.show(viewer.kind === "idle" ? null : (stage.drawn?.result ?? null));
   hud.showSituation(viewer, streams.describe(viewer.name));
+  hud.showRecording(streams.recordingOf(viewer.name ?? stage.drawn?.result?.stream), viewer.kind !== "idle");
 }, HUD_MS);
 streams.start();
 people.refresh();
 showCameras();
-exposeState(viewer, { figures, stage, streams });
+recordings.refresh();
+exposeState(viewer, { figures, stage, streams, player });

@@ -77,6 +77,11 @@ export class Hud {
     drawTrace(this.#find("latency-trace"), figures.latencyTrace, { nowMs, mark: figures.latencyP95Ms });
   }
 
+  /** Says over the picture that it is being recorded. */
+  showRecording(recording, isShowing) {
+    this.#find("rec").hidden = !recording || !isShowing;
+  }
+
   #showAge(drawn) {
     const badge = this.#find("age");
     const lagMs = drawn?.lagMs ?? 0;

@@ -1,6 +1,6 @@
 // `window.streamapp`: what the page knows, for tests and for a look under the bonnet. Read only.
 
-export function exposeState(viewer, { figures, stage, streams }) {
+export function exposeState(viewer, { figures, stage, streams, player }) {
   window.streamapp = Object.freeze({
     /** A fresh copy on every look. */
     get state() {
@@ -15,6 +15,7 @@ export function exposeState(viewer, { figures, stage, streams }) {
         heldPictures: stage.heldPictures,
         clockCorrectionMs: stage.correctionMs,
         streams: streams.items,
+        player: player.shown && { ...playing(player.shown), paused: player.paused },
       });
     },
 
@@ -24,12 +25,20 @@ export function exposeState(viewer, { figures, stage, streams }) {
       return picture && { picture, drawn: structuredClone(summary(stage.drawn)) };
     },
 
+    /** What the player shows and the same picture without its boxes, as a PNG data URL; null if it shows nothing. */
+    lookAtPlayer() {
+      const { shown } = player;
+      return shown && { picture: shown.picture(), drawn: structuredClone(playing(shown)) };
+    },
+
     /** The statistics of the connection (RTCStatsReport entries). */
     async stats() {
       return [...((await viewer.session?.peer?.stats())?.values() ?? [])];
     },
   });
 }
+
+const playing = ({ part, mediaTime, result }) => ({ part, mediaTime, result });
 
 function summary(drawn) {
   if (!drawn) return null;

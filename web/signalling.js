@@ -74,6 +74,28 @@ export async function explainTrack(stream, trackId) {
   return (await request(path, { headers: { Accept: "application/json" }, cache: "no-store" })).json();
 }
 
+export async function startRecording(name) {
+  return (await request(`/streams/${encodeURIComponent(name)}/recording`, { method: "POST" })).json();
+}
+
+export async function stopRecording(name) {
+  return (await request(`/streams/${encodeURIComponent(name)}/recording`, { method: "DELETE" })).json();
+}
+
+/** The newest recordings: {recordings, total, bytes}. */
+export async function listRecordings() {
+  return (await request("/recordings?limit=50", { headers: { Accept: "application/json" }, cache: "no-store" })).json();
+}
+
+/** The response with a recording's results as JSON Lines. */
+export function recordedResults(id) {
+  return request(`/recordings/${encodeURIComponent(id)}/results`, { cache: "no-store" });
+}
+
+export async function deleteRecording(id) {
+  await request(`/recordings/${encodeURIComponent(id)}`, { method: "DELETE" });
+}
+
 /** A request that answers in time and well, or throws Failure. */
 export async function request(path, { signal, ...options }) {
   const limit = AbortSignal.timeout(REQUEST_TIMEOUT_MS);

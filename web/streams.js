@@ -1,10 +1,11 @@
 // The list of streams: kept up to date, added to and removed from. Text from the server goes in by textContent only.
 
+import { confirmed } from "./confirmed.js";
 import { explain } from "./failures.js";
-import { addStream, listStreams, removeStream } from "./signalling.js";
+import { addStream, listStreams, removeStream, startRecording, stopRecording } from "./signalling.js";
 
 const POLL_MS = 1000;
-const CONFIRM_MS = 4000;
+const REFUSAL_MS = 8000;
 
 const STATES = {
   connecting: "Connecting",
@@ -22,19 +23,22 @@ export class Streams {
   #empty;
   #template;
   #onWatch;
+  #onItems;
   #items = [];
   #firstSeen = new Map();
   #watched = null;
   #timer = 0;
   #reachable = true;
   #rows = new Map();
+  #refusals = new Map();
 
-  /** onWatch(name): somebody wants to see that stream. */
-  constructor({ list, empty, template, onWatch }) {
+  /** onWatch(name): somebody wants to see that stream. onItems(items): the list was read anew. */
+  constructor({ list, empty, template, onWatch, onItems }) {
     this.#list = list;
     this.#empty = empty;
     this.#template = template;
     this.#onWatch = onWatch;
+    this.#onItems = onItems;
   }
 
   start() {
@@ -57,6 +61,12 @@ export class Streams {
     return [this.#stateText(item), item.reason].filter(Boolean).join(": ");
   }
 
+  /** The recording of a stream that is being recorded now, or null. */
+  recordingOf(name) {
+    const recording = this.#items.find((item) => item.name === name)?.recording;
+    return recording?.state === "recording" ? recording : null;
+  }
+
   /** Marks the stream being watched; null for none. */
   setWatched(name) {
     this.#watched = name;
@@ -72,6 +82,7 @@ export class Streams {
       this.#items = items;
       this.#noteStates();
       this.#reachable = true;
+      this.#onItems(items);
     } catch {
       this.#reachable = false;
     }
@@ -115,7 +126,12 @@ export class Streams {
     row.querySelector(".stream-watch").addEventListener("click", () => this.#onWatch(name));
     const remove = row.querySelector(".stream-remove");
     remove.setAttribute("aria-label", `Remove ${name}`);
-    remove.addEventListener("click", () => this.#remove(name, remove));
+    confirmed(remove, () => this.#ask(name, removeStream));
+    row.querySelector(".stream-record").addEventListener("click", async ({ currentTarget }) => {
+      currentTarget.disabled = true;
+      await this.#ask(name, this.recordingOf(name) ? stopRecording : startRecording);
+      currentTarget.disabled = false;
+    });
     return row;
   }
 
@@ -126,7 +142,14 @@ export class Streams {
     put(row, ".stream-name", item.name);
     put(row, ".stream-source", SOURCES[item.source] ?? item.source);
     put(row, ".stream-state", this.#stateText(item));
-    put(row, ".stream-reason", item.state === "live" ? "" : (item.reason ?? ""));
+    const isOn = item.recording?.state === "recording";
+    const ended = item.recording && !isOn ? `Not recorded any more: ${item.recording.reason}` : "";
+    const reasons = [item.state === "live" ? "" : (item.reason ?? ""), ended, this.#refusal(item.name)];
+    put(row, ".stream-reason", reasons.filter(Boolean).join(". "));
+    row.querySelector(".rec").hidden = !isOn;
+    put(row, ".rec-seconds", isOn ? `${Math.round(item.recording.seconds)} s` : "");
+    put(row, ".stream-record", isOn ? "Stop recording" : "Record");
+    row.querySelector(".stream-record").setAttribute("aria-label", `${isOn ? "Stop recording" : "Record"} ${item.name}`);
     const watch = row.querySelector(".stream-watch");
     watch.disabled = watched;
     put(row, ".stream-watch", watched ? "Watching" : "Watch");
@@ -151,31 +174,24 @@ export class Streams {
     this.#firstSeen = seen;
   }
 
-  async #remove(name, button) {
-    if (!button.hasAttribute("data-armed")) {
-      button.setAttribute("data-armed", "");
-      button.textContent = "Really?";
-      setTimeout(() => disarm(button), CONFIRM_MS);
-      return;
-    }
-    button.disabled = true;
+  /** Has the server do something with a stream; says in its row for a while why not. */
+  async #ask(name, request) {
+    this.#refusals.delete(name);
     try {
-      await removeStream(name);
+      await request(name);
     } catch (error) {
-      put(button.closest("li"), ".stream-reason", explain(error).advice);
+      this.#refusals.set(name, { text: explain(error).advice, untilMs: performance.now() + REFUSAL_MS });
     }
-    button.disabled = false;
-    disarm(button);
     await this.refresh();
+  }
+
+  #refusal(name) {
+    const refusal = this.#refusals.get(name);
+    return refusal && performance.now() < refusal.untilMs ? refusal.text : "";
   }
 }
 
 const stateKey = ({ name, since, state, attempt }) => JSON.stringify([name, since, state, attempt]);
-
-function disarm(button) {
-  button.removeAttribute("data-armed");
-  button.textContent = "Remove";
-}
 
 function put(row, selector, text) {
   const element = row.querySelector(selector);

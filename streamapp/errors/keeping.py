@@ -9,6 +9,7 @@ class RecordingFailed(StreamappError):
     """A recording could not be written; the analysis goes on."""
 
     code = "recording_failed"
+    http_status = 507
 
 
 class GalleryError(StreamappError):

@@ -99,6 +99,11 @@ class Gallery:
         """How many people there are."""
         return len(self._names)
 
+    @property
+    def version(self) -> int:
+        """Of what searches see now; every change has a higher one."""
+        return self._index.version
+
     def name(self, person_id: UUID) -> str | None:
         """None for somebody who is not, or no longer, in the gallery."""
         return self._names.get(person_id)

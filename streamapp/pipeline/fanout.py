@@ -86,8 +86,11 @@ class EncodedSubscription:
 
     CAPACITY = 60
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = CAPACITY) -> None:
         self.drops = 0
+        self.iframe_wanted = True
+        """Whether an I-frame is awaited, to begin or because the reader asked for one."""
+        self._capacity = capacity
         self._pictures: deque[EncodedPicture] = deque()
         self._waiting_for_iframe = True
         self._closed = False
@@ -103,14 +106,15 @@ class EncodedSubscription:
         return self._pictures[0] if self._pictures else None
 
     def offer(self, picture: EncodedPicture) -> None:
-        if len(self._pictures) >= self.CAPACITY:
+        if len(self._pictures) >= self._capacity:
             self.drops += len(self._pictures)
             self._pictures.clear()
-            self._waiting_for_iframe = True
+            self._waiting_for_iframe = self.iframe_wanted = True
         if self._waiting_for_iframe and not picture.is_iframe:
             self.drops += 1
             return
-        self._waiting_for_iframe = False
+        if picture.is_iframe:
+            self._waiting_for_iframe = self.iframe_wanted = False
         self._pictures.append(picture)
         self._wake()
 
@@ -122,6 +126,12 @@ class EncodedSubscription:
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
         return self._pictures.popleft()
+
+    def take_all(self) -> list[EncodedPicture]:
+        """Everything that is there now."""
+        pictures = list(self._pictures)
+        self._pictures.clear()
+        return pictures
 
     def close(self) -> None:
         self._closed = True
@@ -142,8 +152,12 @@ class EncodedFanout:
     def wanted(self) -> bool:
         return bool(self._subscriptions)
 
-    def subscribe(self) -> EncodedSubscription:
-        subscription = EncodedSubscription()
+    @property
+    def iframe_wanted(self) -> bool:
+        return any(subscription.iframe_wanted and not subscription.closed for subscription in self._subscriptions)
+
+    def subscribe(self, capacity: int = EncodedSubscription.CAPACITY) -> EncodedSubscription:
+        subscription = EncodedSubscription(capacity)
         self._subscriptions.append(subscription)
         return subscription
 

@@ -184,6 +184,10 @@ class StreamSession:
     def wants_encoded(self) -> bool:
         return self.encoded.wanted
 
+    @property
+    def wants_iframe(self) -> bool:
+        return self.encoded.iframe_wanted
+
     def offer_encoded(self, picture: EncodedPicture) -> None:
         self.encoded.offer(picture)
 

@@ -36,6 +36,7 @@ from streamapp.server.routes.health import health_router
 from streamapp.server.routes.images import images_router
 from streamapp.server.routes.login import login_router
 from streamapp.server.routes.page import Page
+from streamapp.server.routes.recordings import recordings_router
 from streamapp.server.routes.streams import streams_router
 from streamapp.server.routes.webrtc import webrtc_router
 from streamapp.server.security import BodyLimit, Guard
@@ -57,6 +58,7 @@ def create_app(runtime: Runtime, signalling: Signalling, keyring: Keyring, demo:
     settings = runtime.settings
     app = _bare_app(runtime, signalling)
     app.include_router(streams_router(runtime))
+    app.include_router(recordings_router(runtime))
     if runtime.events is not None:
         app.include_router(events_router(runtime.events))
     uploads = Uploads(settings.server)
@@ -130,6 +132,7 @@ async def serve(settings: Settings, *, ready: Callable[[str], None], demo_only: 
     with contextlib.closing(_listen(settings.server)) as listener:
         async with (
             Runtime.start(settings, with_events=not demo_only) as runtime,
+            runtime.recordings.kept(),
             Signalling.start(runtime) as signalling,
             DemoPage.start(runtime) as demo,
             _following(keyring),

@@ -94,7 +94,9 @@ class PeerPictures:
     def settle(self, codec: VideoCodec) -> None:
         """The codec that was negotiated. Before the first `get`."""
         self._key = FeedKey(self._session, codec, self._overlay)
-        self._forward = codec is VideoCodec.H264 and not self._overlay
+        latest = self._session.latest
+        is_other = latest is not None and latest.frame.codec not in (None, _FFMPEG_NAMES[VideoCodec.H264])
+        self._forward = codec is VideoCodec.H264 and not self._overlay and not is_other
 
     @property
     def forwarding(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +13,7 @@ from streamapp.events.target import Outcome, TargetState
 from streamapp.events.watcher import StreamWatcher
 from streamapp.faces import Mode
 from streamapp.pipeline.session import StreamSession
+from streamapp.recording.entry import RecordingEntry, RecordingState
 from streamapp.results import DropReason
 from streamapp.sources.base import SourceState
 
@@ -29,6 +31,36 @@ class StreamRequest(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$", description="Letters, digits, - and _.")]
     source: Annotated[str, Field(min_length=1, max_length=2048, description="rtsp://…, rtsps://…, demo, or file:NAME.")]
     mode: Mode | None = Field(None, description="How deep to analyse; unset: the server's default.")
+
+
+class StreamRecording(BaseModel):
+    """A stream's recording: on, or ended because it could not go on."""
+
+    id: UUID
+    since: float = Field(description="Unix time in seconds.")
+    bytes: int
+    seconds: float = Field(description="Of video written; 0 until the first I-frame.")
+    state: RecordingState
+    reason: str | None
+
+    @classmethod
+    def of(cls, entry: RecordingEntry) -> StreamRecording:
+        return cls(
+            id=entry.id,
+            since=entry.started_at,
+            bytes=entry.bytes,
+            seconds=round(entry.seconds, 1),
+            state=entry.state,
+            reason=entry.reason,
+        )
+
+
+class RecordingList(BaseModel):
+    """One page of the recordings, newest first."""
+
+    recordings: list[RecordingEntry]
+    total: int = Field(description="Of all pages.")
+    bytes: int = Field(description="Of all pages.")
 
 
 class StreamInfo(BaseModel):
@@ -52,9 +84,10 @@ class StreamInfo(BaseModel):
     jobs_dropped: dict[DropReason, int] = Field(description="Jobs of its keyframes that were not done, by reason.")
     sinks: int = Field(description="Viewers and recorders that read this stream's results.")
     keyframes: dict[str, int] = Field(description="Frames escalated to the models, by reason.")
+    recording: StreamRecording | None
 
     @classmethod
-    def of(cls, session: StreamSession) -> StreamInfo:
+    def of(cls, session: StreamSession, recording: RecordingEntry | None) -> StreamInfo:
         status, latest = session.status, session.latest
         return cls(
             name=session.name,
@@ -75,6 +108,7 @@ class StreamInfo(BaseModel):
             jobs_dropped=dict(session.escalator.jobs_dropped) if session.escalator else {},
             sinks=sum(not isinstance(attachment.sink, StreamWatcher) for attachment in session.sinks),
             keyframes=dict(session.escalator.keyframes) if session.escalator else {},
+            recording=None if recording is None else StreamRecording.of(recording),
         )
 
 

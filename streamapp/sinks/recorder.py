@@ -1,32 +1,27 @@
 """Records what one sees, overlay burnt in, as fragmented MP4 that plays even after the process was killed.
 
-Each fragment starts with an I-frame and is flushed when complete (ISO/IEC 14496-12 section 8.8), so a cut loses at most
-one. A change of the picture's size goes on in a further file, NAME-2.mp4: players do not follow it inside one.
+A change of the picture's size goes on in a further file, NAME-2.mp4: players do not follow it inside one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.container import OutputContainer
-from av.video.frame import PictureType
-from av.video.stream import VideoStream
 
 from streamapp.errors import RecordingFailed, UsageError
 from streamapp.sections import RecordingSettings
 from streamapp.sinks.base import Inbox, Output
+from streamapp.sinks.encoded_video import EncodedVideo
 from streamapp.sinks.overlay import OverlayPainter
 
 _log = logging.getLogger(__name__)
-_TIME_BASE = Fraction(1, 90_000)
-_CONTAINER_OPTIONS = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
 
 
 class Recorder:
@@ -82,10 +77,8 @@ class _Writer:
         self._free_bytes = free_bytes
         self._paths = paths
         self._painter = OverlayPainter()
-        self._container: OutputContainer | None = None
-        self._stream: VideoStream | None = None
-        self._first_pts_s = 0.0
-        self._segment_start_s = 0.0
+        self._video: EncodedVideo | None = None
+        self._checked_pts_s = float("-inf")
 
     def write(self, output: Output) -> None:
         try:
@@ -96,49 +89,32 @@ class _Writer:
 
     def close(self) -> None:
         """Finalises the current file. Idempotent."""
-        container, stream = self._container, self._stream
-        self._container = self._stream = None
-        if container is None or stream is None:
+        video, self._video = self._video, None
+        if video is None:
             return
         try:
-            container.mux(stream.encode(None))
-            container.close()
+            video.close()
         except (av.error.FFmpegError, OSError) as error:
             _log.warning("the end of %s could not be written: %s", self._paths[-1], error)
 
     def _write(self, output: Output) -> None:
         picture = self._painter.paint(output)
         pts_s = output.frame.pts_s
-        if self._stream is None or (self._stream.width, self._stream.height) != (picture.width, picture.height):
+        if self._video is None or (self._video.width, self._video.height) != (picture.width, picture.height):
             self.close()
-            self._open(picture.width, picture.height, pts_s)
-        assert self._stream is not None
-        assert self._container is not None
-        starts_segment = pts_s - self._segment_start_s >= self._settings.segment_s or pts_s == self._first_pts_s
-        if starts_segment:
-            self._segment_start_s = pts_s
-            self._check_free_space()
-        picture.pict_type = PictureType.I if starts_segment else PictureType.NONE
-        picture.pts = round((pts_s - self._first_pts_s) / _TIME_BASE)
-        picture.time_base = _TIME_BASE
-        self._container.mux(self._stream.encode(picture))
+            part = len(self._paths) + 1
+            path = self._path if part == 1 else self._path.with_stem(f"{self._path.stem}-{part}")
+            self._video = EncodedVideo(path, picture, pts_s, self._settings)
+            self._paths.append(path)
+            self._checked_pts_s = float("-inf")
+        if pts_s - self._checked_pts_s >= self._settings.segment_s:
+            self._checked_pts_s = pts_s
+            check_free_space(self._free_bytes(self._path.parent), self._settings)
+        self._video.write(picture, pts_s)
 
-    def _open(self, width: int, height: int, pts_s: float) -> None:
-        part = len(self._paths) + 1
-        path = self._path if part == 1 else self._path.with_stem(f"{self._path.stem}-{part}")
-        self._container = av.open(str(path), "w", format="mp4", options=_CONTAINER_OPTIONS)
-        self._paths.append(path)
-        # zerolatency keeps no pictures back in the encoder, so a cut loses none but the open fragment
-        options = {"preset": "superfast", "tune": "zerolatency", "crf": str(self._settings.crf), "forced-idr": "1"}
-        self._stream = self._container.add_stream("libx264", rate=30, options=options)
-        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
-        self._stream.time_base = self._stream.codec_context.time_base = _TIME_BASE
-        self._stream.codec_context.gop_size = 10_000  # I-frames are placed by hand, one per segment
-        self._first_pts_s = self._segment_start_s = pts_s
 
-    def _check_free_space(self) -> None:
-        free_bytes = self._free_bytes(self._path.parent)
-        if free_bytes < self._settings.min_free_bytes:
-            raise OSError(
-                f"only {free_bytes // 1_000_000} MB are free, {self._settings.min_free_bytes // 1_000_000} are kept"
-            )
+def check_free_space(free_bytes: int, settings: RecordingSettings) -> None:
+    """Raises OSError (ENOSPC) if the disk has less than what is to be left free."""
+    if free_bytes < settings.min_free_bytes:
+        kept = settings.min_free_bytes // 1_000_000
+        raise OSError(errno.ENOSPC, f"only {free_bytes // 1_000_000} MB are free, {kept} are kept")

@@ -91,8 +91,11 @@ class PicturePlain:
         self._reader = PixelReader()
 
     def paint(self, output: Output) -> av.VideoFrame:
-        source = output.frame.video
-        picture = self._reader.yuv420p(output.frame)
+        return self.copy(output.frame)
+
+    def copy(self, frame: Frame) -> av.VideoFrame:
+        source = frame.video
+        picture = self._reader.yuv420p(frame)
         if picture is source:
             pixels = np.ascontiguousarray(source.to_ndarray(), dtype=np.uint8)
             picture = av.VideoFrame.from_ndarray(pixels, format="yuv420p")

@@ -16,8 +16,9 @@ import asyncio
 import logging
 import math
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -39,6 +40,9 @@ CLOCK_RATE = 90_000
 MAX_DECODER_QUEUE = 8
 """Frames waiting for the decoder; beyond, it is too slow and goes on at an I-frame."""
 MAX_REMEMBERED_ARRIVALS = 128
+MAX_KEPT_CODED = 64
+"""Coded pictures waiting for what they decode to; beyond, all are left out up to the next I-frame."""
+IFRAME_REQUEST_INTERVAL_S = 1.0
 SSRC_SILENCE_S = 1.0
 """Another sender (SSRC) is listened to once the present one was silent for so long."""
 
@@ -89,6 +93,17 @@ class _AssemblingBuffer(JitterBuffer):
         return False, None
 
 
+@dataclass(frozen=True, slots=True)
+class CodedFrame:
+    """One coded picture as it came. `ticks` is the `pts` of the picture it decodes to."""
+
+    ticks: int
+    data: bytes
+    codec: str
+    """FFmpeg's name."""
+    is_iframe: bool
+
+
 class ReceiveTiming:
     """The receive path of one negotiated video receiver. Make it before the local description is set; `run` it along
     with the connection. Where aiortc is not one we know, `active` is False and every answer is None."""
@@ -97,6 +112,14 @@ class ReceiveTiming:
         self.active = _knows(receiver)
         self.last_packet_s: float | None = None
         """When the last packet came, by `clock`."""
+        self.codec: str | None = None
+        """FFmpeg's name of what the sender sends, once it does."""
+        self.keeps_coded = False
+        """Whether `take_coded` is being called: coded pictures are kept for it."""
+        self._coded: deque[CodedFrame] = deque()
+        self._coded_begun = False
+        self._iframe_asked_s = -math.inf
+        self._iframe_due = False
         self._receiver: Any = receiver
         self._clock = clock
         self._assembler = FrameAssembler(self._is_iframe)
@@ -134,6 +157,18 @@ class ReceiveTiming:
         unix_s, reported = self._report
         return unix_s + _signed32(rtp_timestamp - reported) / CLOCK_RATE
 
+    def take_coded(self, ticks: int) -> Iterator[CodedFrame]:
+        """The coded pictures up to that of `ticks`, beginning with an I-frame. Each is given once."""
+        while self._coded and self._coded[0].ticks <= ticks:
+            yield self._coded.popleft()
+
+    def request_iframe(self) -> None:
+        """Asks the sender for an I-frame, once a second at most; nothing is left out until it comes."""
+        now = self._clock()
+        if now - self._iframe_asked_s >= IFRAME_REQUEST_INTERVAL_S:
+            self._iframe_asked_s, self._iframe_due = now, True
+            self._wake.set()
+
     async def run(self) -> None:
         """Asks the sender for what is missing. Runs until cancelled."""
         while True:
@@ -142,7 +177,8 @@ class ReceiveTiming:
             self._hand_on(now)
             if self._ssrc is not None and feedback.nack:
                 await self._receiver._send_rtcp_nack(self._ssrc, list(feedback.nack))
-            if self._ssrc is not None and feedback.pli:
+            if self._ssrc is not None and (feedback.pli or self._iframe_due):
+                self._iframe_due = False
                 await self._receiver._send_rtcp_pli(self._ssrc)
             self._wake.clear()
             self._sleeping_until_s = self._assembler.deadline_s
@@ -199,7 +235,18 @@ class ReceiveTiming:
             while len(self._arrivals_s) > MAX_REMEMBERED_ARRIVALS:
                 del self._arrivals_s[next(iter(self._arrivals_s))]
             if getattr(self._receiver, _RECEIVER + "decoder_thread"):
+                self._keep_coded(frame, self._timestamp)
                 queue.put((self._codec(frame.payload_type), JitterFrame(frame.data, self._timestamp)))
+
+    def _keep_coded(self, frame: MediaFrame, ticks: int) -> None:
+        self.codec = str(self._codec(frame.payload_type).name).lower()
+        if not self.keeps_coded or len(self._coded) >= MAX_KEPT_CODED:
+            self._coded.clear()
+            self._coded_begun = False
+        begins = self._is_iframe(frame) if self.keeps_coded else False
+        self._coded_begun = self._coded_begun or begins
+        if self._coded_begun:
+            self._coded.append(CodedFrame(ticks, frame.data, self.codec, begins))
 
     async def _on_rtcp(self, packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpSrPacket) and packet.ssrc == self._ssrc and packet.sender_info.ntp_timestamp:

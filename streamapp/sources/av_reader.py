@@ -182,18 +182,21 @@ class _Reader:
             self._handover.count(DropReason.CORRUPT)
         offset_s = None
         for picture in pictures:
-            frame = self._frame(picture, arrived_s, decoder.sender_offset_s)
+            if picture.turned:
+                coded = None  # the coded picture lies on its side
+            codec = None if coded is None else coded.codec
+            frame = self._frame(picture, arrived_s, decoder.sender_offset_s, codec)
             if frame is None:
                 return
             self._has_pictures = True
             offset_s = frame.pts_s - picture.pts_s
-            if picture.turned:
-                coded = None  # the coded picture lies on its side
             self._handover.put(frame)
         if coded is not None:
             self._pass_coded(packet, coded, offset_s)
 
-    def _frame(self, picture: Picture, arrived_s: float, sender_offset_s: float | None) -> Frame | None:
+    def _frame(
+        self, picture: Picture, arrived_s: float, sender_offset_s: float | None, codec: str | None
+    ) -> Frame | None:
         captured_at: float | None = None
         if self._pacer is not None:
             due_s = self._pacer.due_s(picture.pts_s, time.monotonic())
@@ -204,7 +207,9 @@ class _Reader:
             captured_at = picture.pts_s + sender_offset_s
             if abs(captured_at - time.time()) > MAX_CLOCK_ERROR_S:
                 captured_at = None
-        return self._handover.number(picture.video, picture.pts_s, arrived_s=arrived_s, captured_at=captured_at)
+        return self._handover.number(
+            picture.video, picture.pts_s, arrived_s=arrived_s, captured_at=captured_at, codec=codec
+        )
 
     def _pass_coded(self, packet: Packet, coded: CodedPictures, offset_s: float | None) -> None:
         if not self._handover.wants_encoded:

@@ -54,10 +54,13 @@ class EncodedPicture:
 
     data: bytes
     pts_s: float
+    """That of the `Frame` it decodes to."""
     is_iframe: bool
     codec: str
     """FFmpeg's name: h264, hevc, vp8."""
     has_b_frames: bool
+    dts_s: float | None = None
+    """When it is to be decoded, on the clock of `pts_s`; None: then, or the source does not say."""
 
 
 class Outlet(Protocol):
@@ -78,6 +81,10 @@ class Outlet(Protocol):
     @property
     def wants_encoded(self) -> bool:
         """Whether somebody wants the coded pictures too. May change at any time; read from any thread."""
+
+    @property
+    def wants_iframe(self) -> bool:
+        """Whether somebody cannot begin before the next I-frame. For sources that can ask their sender for one."""
 
     def offer_encoded(self, picture: EncodedPicture) -> None:
         """Hands on a coded picture. Never blocks."""
@@ -123,6 +130,7 @@ class FrameNumbering:
         arrived_s: float,
         captured_at: float | None = None,
         rtp_timestamp: int | None = None,
+        codec: str | None = None,
     ) -> Frame:
         """Makes the next frame. A jump of the source's clock (backwards, or ahead by over 10 s) is taken out."""
         pts_s = self._rebased(source_pts_s)
@@ -130,7 +138,7 @@ class FrameNumbering:
         decoded_s = time.monotonic()
         if captured_at is None:
             captured_at = time.time() - (decoded_s - arrived_s)
-        return Frame(self._stream, index, pts_s, captured_at, arrived_s, decoded_s, video, rtp_timestamp)
+        return Frame(self._stream, index, pts_s, captured_at, arrived_s, decoded_s, video, rtp_timestamp, codec)
 
     def _rebased(self, source_pts_s: float) -> float:
         previous = self._last_pts_s

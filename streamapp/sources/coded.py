@@ -39,7 +39,43 @@ _NAL_SYNTAXES = {
 class _Held:
     data: bytes
     source_pts_s: float
+    source_dts_s: float | None
     is_iframe: bool
+
+
+class ParameterSets:
+    """The newest parameter sets of one H264 or H265 stream; of other codecs nothing is kept or changed."""
+
+    def __init__(self, codec: str) -> None:
+        self.codec = codec
+        self._syntax = _NAL_SYNTAXES.get(codec)
+        self._units: dict[int, tuple[bytes, ...]] = {}
+
+    def remember(self, data: bytes) -> frozenset[int]:
+        """Keeps the parameter sets in Annex B data; returns which kinds it has."""
+        if self._syntax is None:
+            return frozenset()
+        found: dict[int, tuple[bytes, ...]] = {}
+        for unit in nal_units(data):
+            kind = self._syntax.kind(unit)
+            if kind in self._syntax.parameter_sets:
+                found[kind] = (*found.get(kind, ()), unit)
+        self._units |= found
+        return frozenset(found)
+
+    def before(self, iframe: bytes) -> bytes:
+        """The coded I-frame with its parameter sets before it."""
+        if self._syntax is None or self.remember(iframe) >= self._units.keys():
+            return iframe
+        start = 0
+        if self._syntax.kind(next(nal_units(iframe))) == self._syntax.delimiter:  # it has to stay the first
+            start = max(0, iframe.find(_START_CODE, len(_START_CODE)))
+        return iframe[:start] + self.annexb + iframe[start:]
+
+    @property
+    def annexb(self) -> bytes:
+        """All of them as an Annex B byte stream."""
+        return b"".join(_START_CODE + unit for kind in sorted(self._units) for unit in self._units[kind])
 
 
 class CodedPictures:
@@ -55,15 +91,15 @@ class CodedPictures:
     def __init__(self, stream: av.VideoStream) -> None:
         context = stream.codec_context
         self._context = context
-        self._codec = context.codec.canonical_name
-        self._syntax = _NAL_SYNTAXES.get(self._codec)
+        self.codec = context.codec.canonical_name
+        """FFmpeg's name."""
         extradata = context.extradata or b""
         self._filter: BitStreamFilterContext | None = None
-        self._parameter_sets: dict[int, tuple[bytes, ...]] = {}
-        if self._syntax is not None and extradata[:1] == b"\x01":  # avcC or hvcC
-            self._filter = BitStreamFilterContext(self._syntax.annexb_filter, stream)
-        elif self._syntax is not None:
-            self._remember(extradata, self._syntax)
+        self._parameter_sets = ParameterSets(self.codec)
+        if self.codec in _NAL_SYNTAXES and extradata[:1] == b"\x01":  # avcC or hvcC
+            self._filter = BitStreamFilterContext(_NAL_SYNTAXES[self.codec].annexb_filter, stream)
+        else:
+            self._parameter_sets.remember(extradata)
         self._held: deque[_Held] = deque(maxlen=self.MAX_HELD)
         self._started = False
         self._offset_s: float | None = None
@@ -80,11 +116,12 @@ class CodedPictures:
             return
         self._started = True
         source_pts_s = float((packet.pts or 0) * packet.time_base)  # FFmpeg gives the first of a live stream no time
+        source_dts_s = None if packet.dts is None else float(packet.dts * packet.time_base)
         packets = self._filter.filter(packet) if self._filter is not None else [packet]
         data = b"".join(bytes(part) for part in packets)
-        if self._syntax is not None and is_iframe:
-            data = self._with_parameter_sets(data, self._syntax)
-        self._held.append(_Held(data, source_pts_s, is_iframe))
+        if is_iframe:
+            data = self._parameter_sets.before(data)
+        self._held.append(_Held(data, source_pts_s, source_dts_s, is_iframe))
 
     def take(self, offset_s: float | None) -> Iterator[EncodedPicture]:
         """What has been added since. `offset_s` takes the source's clock to the stream's, None if it is as before;
@@ -93,32 +130,16 @@ class CodedPictures:
             self._offset_s = offset_s
         while self._held and self._offset_s is not None:
             held = self._held.popleft()
+            has_b_frames = bool(self._context.has_b_frames)
+            decoded_s = held.source_dts_s if has_b_frames else None
             yield EncodedPicture(
                 held.data,
                 held.source_pts_s + self._offset_s,
                 held.is_iframe,
-                self._codec,
-                bool(self._context.has_b_frames),
+                self.codec,
+                has_b_frames,
+                None if decoded_s is None else decoded_s + self._offset_s,
             )
-
-    def _with_parameter_sets(self, data: bytes, syntax: _NalSyntax) -> bytes:
-        if self._remember(data, syntax) >= self._parameter_sets.keys():
-            return data
-        units = [unit for kind in sorted(self._parameter_sets) for unit in self._parameter_sets[kind]]
-        start = 0
-        if syntax.kind(next(nal_units(data))) == syntax.delimiter:  # it has to stay the first
-            start = max(0, data.find(_START_CODE, len(_START_CODE)))
-        return data[:start] + b"".join(_START_CODE + unit for unit in units) + data[start:]
-
-    def _remember(self, data: bytes, syntax: _NalSyntax) -> frozenset[int]:
-        """Keeps the parameter sets in `data`; returns which kinds it has."""
-        found: dict[int, tuple[bytes, ...]] = {}
-        for unit in nal_units(data):
-            kind = syntax.kind(unit)
-            if kind in syntax.parameter_sets:
-                found[kind] = (*found.get(kind, ()), unit)
-        self._parameter_sets |= found
-        return frozenset(found)
 
 
 def nal_units(data: bytes) -> Iterator[bytes]:

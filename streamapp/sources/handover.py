@@ -71,13 +71,19 @@ class Handover:
             return self._changed.wait_for(lambda: self._closed, timeout_s)
 
     def number(
-        self, video: av.VideoFrame, source_pts_s: float, *, arrived_s: float, captured_at: float | None
+        self,
+        video: av.VideoFrame,
+        source_pts_s: float,
+        *,
+        arrived_s: float,
+        captured_at: float | None,
+        codec: str | None = None,
     ) -> Frame | None:
         """The stream's next frame; None once closed, so that a thread left behind cannot number frames."""
         with self._changed:
             if self._closed:
                 return None
-            return self._numbering.frame(video, source_pts_s, arrived_s=arrived_s, captured_at=captured_at)
+            return self._numbering.frame(video, source_pts_s, arrived_s=arrived_s, captured_at=captured_at, codec=codec)
 
     def restart_numbering(self) -> None:
         with self._changed:

@@ -159,3 +159,7 @@ class _WatchedOutlet:
     @property
     def wants_encoded(self) -> bool:
         return self._outlet.wants_encoded
+
+    @property
+    def wants_iframe(self) -> bool:
+        return self._outlet.wants_iframe

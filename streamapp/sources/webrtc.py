@@ -13,7 +13,8 @@ from av import VideoFrame
 from streamapp.errors import PublisherGone, SourceTooLarge
 from streamapp.results import DropReason
 from streamapp.sources.aiortc_timing import CLOCK_RATE, ReceiveTiming
-from streamapp.sources.base import FrameNumbering, Outlet
+from streamapp.sources.base import EncodedPicture, FrameNumbering, Outlet
+from streamapp.sources.coded import ParameterSets
 
 
 class WebRtcSource:
@@ -41,6 +42,7 @@ class WebRtcSource:
         self._idle_timeout_s = idle_timeout_s
         self._connect_timeout_s = connect_timeout_s
         self._max_pixels = max_pixels
+        self._sets: ParameterSets | None = None
 
     async def run(self, outlet: Outlet) -> None:
         """Delivers until the track ends. Raises PublisherGone then, SourceTooLarge at a picture beyond the limit."""
@@ -74,15 +76,28 @@ class WebRtcSource:
         assert picture.pts is not None, "aiortc's decoders set it"
         rtp_timestamp = self._timing.rtp_timestamp(picture)
         arrived_s = self._timing.arrived_s(picture)
-        outlet.offer(
-            self._numbering.frame(
-                picture,
-                picture.pts / CLOCK_RATE,
-                arrived_s=time.monotonic() if arrived_s is None else arrived_s,
-                captured_at=None if rtp_timestamp is None else self._timing.captured_at(rtp_timestamp),
-                rtp_timestamp=rtp_timestamp,
-            )
+        frame = self._numbering.frame(
+            picture,
+            picture.pts / CLOCK_RATE,
+            arrived_s=time.monotonic() if arrived_s is None else arrived_s,
+            captured_at=None if rtp_timestamp is None else self._timing.captured_at(rtp_timestamp),
+            rtp_timestamp=rtp_timestamp,
+            codec=self._timing.codec,
         )
+        self._offer_coded(picture.pts, frame.pts_s, outlet)
+        outlet.offer(frame)
+
+    def _offer_coded(self, ticks: int, pts_s: float, outlet: Outlet) -> None:
+        """Hands on what was coded up to the picture at `ticks`, which is shown at `pts_s`."""
+        self._timing.keeps_coded = outlet.wants_encoded
+        if outlet.wants_iframe:
+            self._timing.request_iframe()
+        for coded in self._timing.take_coded(ticks):
+            if self._sets is None or coded.codec != self._sets.codec:
+                self._sets = ParameterSets(coded.codec)
+            data = self._sets.before(coded.data) if coded.is_iframe else coded.data
+            shown_s = pts_s - (ticks - coded.ticks) / CLOCK_RATE
+            outlet.offer_encoded(EncodedPicture(data, shown_s, coded.is_iframe, coded.codec, has_b_frames=False))
 
 
 def _report_drops(timing: ReceiveTiming, reported: Counter[DropReason], outlet: Outlet) -> None:

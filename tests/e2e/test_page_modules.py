@@ -131,3 +131,18 @@ def test_the_caption_says_what_is_known_and_never_a_verdict_on_deepfakes(blank_p
       return [{}, undefined, { liveness: { state: 'undecided' } }, all].map((known) => m.captionOf(known));
     """
     assert run(blank_page, "captions.js", body) == ["", "", "live?", "unknown · live · F ~32 · fake high"]
+
+
+def test_recorded_results_are_found_by_the_time_of_their_picture(blank_page: Page) -> None:
+    body = """
+      const results = new m.RecordedResults();
+      const lines = [JSON.stringify({ recording: {} })];
+      for (const frame of [3, 4, 6]) lines.push(JSON.stringify({ stream: "a", frame, pts_s: frame / 30 }));
+      await results.read(new Response(lines.join("\\n") + '\\n{"half'));
+      const at = (frame, offS = 0) => results.at(frame / 30 + offS)?.frame ?? null;
+      const next = (frame, direction) => Math.round(30 * (results.next(frame / 30, direction) ?? -1));
+      return [results.count, at(3), at(4, 0.002), at(4, -0.002), at(5), at(4, 0.02), at(2), at(7),
+        next(3, 1), next(4, 1), next(6, 1), next(6, -1), next(3, -1), next(5, -1)];
+    """
+    found = run(blank_page, "recorded_results.js", body)
+    assert found == [3, 3, 4, 4, None, None, None, None, 4, 6, -30, 4, -30, 4]

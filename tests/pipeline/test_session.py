@@ -212,3 +212,22 @@ async def test_a_viewer_that_falls_behind_skips_to_an_iframe_and_its_queue_is_bo
     viewer.close()
     stream.offer_encoded(coded(101))
     assert not stream.wants_encoded
+
+
+async def test_an_iframe_is_wanted_until_every_viewer_has_one_and_whenever_one_asks() -> None:
+    stream = session(lambda numbering: ScriptedSource(numbering, 1))
+    assert not stream.wants_iframe
+    viewer = stream.encoded.subscribe()
+    assert stream.wants_iframe
+    stream.offer_encoded(coded(0))
+    assert stream.wants_iframe
+    stream.offer_encoded(coded(1, is_iframe=True))
+    assert not stream.wants_iframe
+    viewer.iframe_wanted = True
+    stream.offer_encoded(coded(2))
+    assert stream.wants_iframe
+    assert [picture.data[0] for picture in viewer.take_all()] == [1, 2], "asking leaves nothing out"
+    stream.offer_encoded(coded(3, is_iframe=True))
+    assert not stream.wants_iframe
+    assert [picture.data[0] for picture in viewer.take_all()] == [3]
+    assert viewer.take_all() == []

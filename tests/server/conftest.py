@@ -15,11 +15,11 @@ from streamapp.access.token_file import TokenFile
 from streamapp.event_settings import EventSettings
 from streamapp.pipeline.session import StreamSession
 from streamapp.runtime import Runtime
-from streamapp.sections import ModelSettings, ServerSettings, WebRtcSettings
+from streamapp.sections import ModelSettings, RecordingSettings, ServerSettings, WebRtcSettings
 from streamapp.server.app import create_app
 from streamapp.server.signalling import Signalling
 from streamapp.settings import Settings
-from tests.fakes import Box, NumberedSource, ScriptedScreener
+from tests.fakes import Box, CollectingSink, NumberedSource, ScriptedScreener
 from tests.webrtc_peers import WebPeer, use_loopback
 
 FACE = (100.0, 60.0, 200.0, 180.0)
@@ -37,6 +37,12 @@ class Bench:
     def add_numbered(self, name: str = "door", *, codec: str | None = None, gop: int = 30) -> StreamSession:
         """A stream of numbered pictures."""
         return self.runtime.open_stream(name, lambda numbering: NumberedSource(numbering, codec=codec, gop=gop))
+
+    def collect(self, session: StreamSession) -> CollectingSink:
+        """Everything that comes of a stream from now on."""
+        sink = CollectingSink()
+        session.attach(sink)
+        return sink
 
     def publisher(self, query: str = "") -> WebPeer:
         return WebPeer(self.http, f"/whip{query}")
@@ -63,15 +69,19 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
         events: EventSettings | None = None,
         face: Box = FACE,
         keyring: Keyring | None = None,
+        recordings: Path | None = None,
+        recording: RecordingSettings | None = None,
     ) -> AsyncIterator[Bench]:
         settings = Settings(
             webrtc=webrtc or WebRtcSettings(),
             server=server or ServerSettings(),
             models=models or ModelSettings(),
             events=events or EventSettings(enabled=False),
+            recording=recording or RecordingSettings(dir=recordings or Path("/nowhere"), min_free_bytes=0),
         )
         async with (
             Runtime.start(settings, lambda: ScriptedScreener([[face]]), with_events=True) as runtime,
+            runtime.recordings.kept(),
             Signalling.start(runtime) as signalling,
         ):
             transport = httpx.ASGITransport(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -23,6 +24,7 @@ class OneStream:
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self.encoded = EncodedFanout()
+        self.latest: Output | None = None
         self.attachments: list[Attachment] = []
         self._group = group
 
@@ -225,3 +227,20 @@ async def test_an_encoder_that_ended_is_replaced() -> None:
         first.close()
         second.close()
         await waiting
+
+
+@pytest.mark.parametrize(("codec", "is_asked"), [("h264", True), (None, True), ("vp8", False)])
+async def test_a_source_known_to_send_something_else_is_not_asked_for_its_pictures(
+    codec: str | None, is_asked: bool
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        feeds, stream = Feeds(500_000), OneStream(group)
+        seen = output(0, video=numbered_picture(0))
+        stream.latest = replace(seen, frame=replace(seen.frame, codec=codec))
+        peer = pictures(feeds, stream)
+        first = group.create_task(taken(peer))
+        await asyncio.sleep(0)
+        assert stream.encoded.iframe_wanted == is_asked
+        await stream.publish(1)
+        await first
+        peer.close()

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import aiortc.rtcrtpsender
 import pytest
@@ -20,6 +21,8 @@ from streamapp.sources import aiortc_timing
 from streamapp.sources.aiortc_timing import (
     CLOCK_RATE,
     MAX_DECODER_QUEUE,
+    MAX_KEPT_CODED,
+    CodedFrame,
     ReceiveTiming,
     discard_media,
     rtp_timestamp_origin,
@@ -376,3 +379,37 @@ async def test_a_missing_name_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not ReceiveTiming(pc.addTransceiver("video").receiver).active
     aiortc_timing._warn.cache_clear()
     await pc.close()
+
+
+@pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
+async def test_coded_pictures_are_kept_from_an_iframe_on_that_is_asked_for(codec: str) -> None:
+    async with session(codec) as reception:
+        timing = reception.timing
+        assert timing is not None
+        await until(lambda: len(reception.numbers) > 10)
+        assert timing.codec == codec.removeprefix("video/").lower()
+        assert list(timing.take_coded(1 << 62)) == []
+        timing.keeps_coded = True
+        timing.request_iframe()
+        kept: list[CodedFrame] = []
+
+        def take() -> bool:
+            kept.extend(timing.take_coded(1 << 62))
+            return len(kept) > 20
+
+        await until(take)
+        assert [frame.is_iframe for frame in kept] == [True, *[False] * (len(kept) - 1)]
+        assert all(frame.ticks > before.ticks for before, frame in pairwise(kept))
+        timing.keeps_coded = False
+        await until(lambda: len(reception.numbers) > 60)
+        assert len(list(timing.take_coded(1 << 62))) <= 1
+        assert reception.corrupt == 0
+
+
+async def test_coded_pictures_nobody_takes_are_bounded() -> None:
+    async with session() as reception:
+        timing = reception.timing
+        assert timing is not None
+        timing.keeps_coded = True
+        await until(lambda: len(reception.numbers) > MAX_KEPT_CODED + 30)
+        assert len(list(timing.take_coded(1 << 62))) <= MAX_KEPT_CODED

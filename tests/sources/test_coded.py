@@ -9,7 +9,7 @@ import av
 import pytest
 
 from streamapp.sources.base import EncodedPicture
-from streamapp.sources.coded import CodedPictures, nal_units
+from streamapp.sources.coded import CodedPictures, ParameterSets, nal_units
 from tests.coded_video import h264_pictures, index_of, write_video
 
 SPS, PPS, IDR = 7, 8, 5
@@ -90,3 +90,22 @@ def test_nothing_comes_out_before_the_streams_clock_is_known(tmp_path: Path) -> 
             passing.add(packet)
             assert list(passing.take(None)) == []
         assert [round(picture.pts_s * 30) for picture in passing.take(1.0)] == [30, 31, 32, 33, 34]
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.ts"])
+def test_with_b_frames_they_say_when_they_are_to_be_decoded(tmp_path: Path, name: str) -> None:
+    pictures = coded(write_video(tmp_path / name, 20, gop=10, b_frames=2))
+    decoded_s = [picture.dts_s for picture in pictures if picture.dts_s is not None]
+    assert len(decoded_s) >= 18, "Matroska leaves out the first two"
+    assert decoded_s == sorted(set(decoded_s))
+    assert all(picture.dts_s <= picture.pts_s for picture in pictures if picture.dts_s is not None)
+
+
+def test_without_b_frames_they_are_decoded_when_they_are_shown(tmp_path: Path) -> None:
+    assert {picture.dts_s for picture in coded(write_video(tmp_path / "clip.mp4", 20))} == {None}
+
+
+def test_parameter_sets_of_other_codecs_are_nothing() -> None:
+    sets = ParameterSets("vp8")
+    assert sets.before(b"picture") == b"picture"
+    assert sets.annexb == b""

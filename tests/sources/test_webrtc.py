@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from aiortc import MediaStreamTrack, RTCPeerConnection
@@ -14,7 +14,7 @@ from av import VideoFrame
 from streamapp.errors import PublisherGone, SourceTooLarge
 from streamapp.frame import Frame
 from streamapp.results import DropReason
-from streamapp.sources.aiortc_timing import ReceiveTiming
+from streamapp.sources.aiortc_timing import CodedFrame, ReceiveTiming
 from streamapp.sources.base import EncodedPicture, FrameNumbering
 from streamapp.sources.webrtc import WebRtcSource
 from tests.pictures import video_frame
@@ -50,6 +50,15 @@ class Timing(ReceiveTiming):
         super().__init__(pc.addTransceiver("video").receiver)
         self.captured = captured_at
         self.lost: Counter[DropReason] = Counter()
+        self.kept: list[CodedFrame] = []
+        self.iframes_asked = 0
+
+    def take_coded(self, ticks: int) -> Iterator[CodedFrame]:
+        while self.kept and self.kept[0].ticks <= ticks:
+            yield self.kept.pop(0)
+
+    def request_iframe(self) -> None:
+        self.iframes_asked += 1
 
     @property
     def dropped(self) -> Counter[DropReason]:
@@ -67,7 +76,8 @@ class Collector:
         self.frames: list[Frame] = []
         self.drops: Counter[DropReason] = Counter()
         self.connections = 0
-        self.wants_encoded = False
+        self.coded: list[EncodedPicture] = []
+        self.wants_encoded = self.wants_iframe = False
 
     def offer(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -82,7 +92,8 @@ class Collector:
         self.connections += 1
 
     def offer_encoded(self, picture: EncodedPicture) -> None:
-        raise AssertionError("nobody wants these")
+        assert self.wants_encoded, "nobody wants these"
+        self.coded.append(picture)
 
 
 def pictures(count: int, size: tuple[int, int] = (64, 48)) -> list[VideoFrame]:
@@ -158,3 +169,30 @@ async def test_a_picture_beyond_the_limit_is_refused() -> None:
     with pytest.raises(SourceTooLarge, match="2000x1200"):
         await source(ScriptedTrack(pictures(1, (2000, 1200)), then_end=False), Timing(lambda _: None)).run(outlet)
     assert outlet.frames == []
+
+
+async def test_coded_pictures_have_the_times_of_their_frames() -> None:
+    outlet, timing = Collector(), Timing(lambda _: None)
+    outlet.wants_encoded = True
+    timing.codec = "vp8"
+    timing.kept = [CodedFrame(BASE + 3000 * n, bytes([n]), "vp8", n == 1) for n in range(1, 4)]
+    with pytest.raises(PublisherGone):
+        await source(ScriptedTrack([p for n, p in enumerate(pictures(4)) if n != 2], then_end=True), timing).run(outlet)
+    assert [picture.data for picture in outlet.coded] == [b"\1", b"\2", b"\3"]
+    assert [picture.pts_s for picture in outlet.coded] == pytest.approx([1 / 30, 2 / 30, 3 / 30])
+    times_s = {frame.pts_s for frame in outlet.frames}
+    assert {outlet.coded[0].pts_s, outlet.coded[2].pts_s} <= times_s, "exactly, not nearly"
+    assert {frame.codec for frame in outlet.frames} == {"vp8"}
+
+
+async def test_coded_pictures_are_kept_and_an_iframe_asked_for_only_while_somebody_wants_them() -> None:
+    outlet, timing = Collector(), Timing(lambda _: None)
+    with pytest.raises(PublisherGone):
+        await source(ScriptedTrack(pictures(2), then_end=True), timing).run(outlet)
+    assert not timing.keeps_coded
+    assert timing.iframes_asked == 0
+    outlet.wants_encoded = outlet.wants_iframe = True
+    with pytest.raises(PublisherGone):
+        await source(ScriptedTrack(pictures(2), then_end=True), timing).run(outlet)
+    assert timing.keeps_coded
+    assert timing.iframes_asked == 2

@@ -16,6 +16,7 @@ from streamapp.access.tokens import Scope
 from streamapp.choices import Profile
 from streamapp.metrics import CONTENT_TYPE, Snapshot, exposition
 from streamapp.planning import PlanReport, plan_of, report_of
+from streamapp.recording.entry import RecordingState
 from streamapp.results import DropReason
 from streamapp.runtime import Runtime
 from streamapp.server.entrance import may
@@ -42,6 +43,7 @@ from streamapp.server.services import (
 from streamapp.sources.base import SourceState
 
 MAX_PLANNED_MB = 1_000_000
+_ENDS = tuple(state for state in RecordingState if state is not RecordingState.RECORDING)
 _BROKEN_STATES = {SourceState.RECONNECTING, SourceState.FAILED}
 
 
@@ -82,7 +84,8 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
         live."""
         found = await board.look()
         healthy = sum(service.status == HEALTHY for service in found.values())
-        broken = any(session.status.state in _BROKEN_STATES for session in runtime.streams.values())
+        sessions = tuple(runtime.streams.values())
+        broken = any(session.status.state in _BROKEN_STATES for session in sessions)
         needed = [found[system] for system in needed_systems(runtime)]
         lacking = any(service.status != HEALTHY and not service.optional for service in needed)
         snapshot = runtime.models.residency.snapshot()
@@ -93,7 +96,7 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
             profile=runtime.models.lineup.profile,
             memory=memory_state(snapshot),
             jobs=queue_state(runtime.models.scheduler.state()),
-            streams=[StreamInfo.of(session) for session in runtime.streams.values()],
+            streams=[StreamInfo.of(session, runtime.recordings.of(session)) for session in sessions],
             events=None if runtime.events is None else EventsState.of(runtime.events.state),
         )
 
@@ -121,6 +124,7 @@ def _snapshot(runtime: Runtime, peers: PeerCounts) -> Snapshot:
     latency_ms = [session.latest.result.timing_ms["total"] for session in sessions if session.latest]
     quantiles = zip(("0.5", "0.95"), np.percentile(latency_ms, [50, 95]).tolist(), strict=True) if latency_ms else ()
     dropped = runtime.dropped_total
+    kept = runtime.recordings.figures
     return Snapshot(
         version=__version__,
         uptime_s=time.time() - runtime.started_at,
@@ -135,4 +139,8 @@ def _snapshot(runtime: Runtime, peers: PeerCounts) -> Snapshot:
         latency_s={name: value / 1e3 for name, value in quantiles},
         models=model_figures(runtime),
         events=None if runtime.events is None else event_figures(runtime.events.state),
+        recordings_active=len(runtime.recordings.active),
+        recordings_bytes=kept.kept_bytes + sum(entry.bytes for entry in runtime.recordings.active.values()),
+        recordings_ended_by_state={state.value: kept.ended[state] for state in _ENDS},
+        recordings_removed=kept.removed,
     )

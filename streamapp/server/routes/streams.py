@@ -9,6 +9,9 @@ from fastapi import APIRouter, Response, status
 from fastapi.responses import StreamingResponse
 
 from streamapp.errors import Conflict, NotFound, Overloaded
+from streamapp.pipeline.session import StreamSession
+from streamapp.recording.description import header_of
+from streamapp.recording.entry import RecordingEntry
 from streamapp.runtime import Runtime
 from streamapp.server import streaming
 from streamapp.server.explanations import IdentityExplanation, TrackExplanation
@@ -24,10 +27,13 @@ _NO_STORE = {"Cache-Control": "no-store"}
 def streams_router(runtime: Runtime) -> APIRouter:
     router = APIRouter(prefix="/streams", tags=["streams"])
 
+    def info(session: StreamSession) -> StreamInfo:
+        return StreamInfo.of(session, runtime.recordings.of(session))
+
     @router.get("")
     async def list_streams() -> list[StreamInfo]:
         """Every stream of this server, publishing browsers included."""
-        return [StreamInfo.of(session) for session in runtime.streams.values()]
+        return [info(session) for session in runtime.streams.values()]
 
     @router.post("", status_code=status.HTTP_201_CREATED)
     async def add_stream(wanted: StreamRequest, response: Response) -> StreamInfo:
@@ -48,12 +54,12 @@ def streams_router(runtime: Runtime) -> APIRouter:
             added=True,
         )
         response.headers["Location"] = f"/streams/{session.name}"
-        return StreamInfo.of(session)
+        return info(session)
 
     @router.get("/{name}")
     async def show_stream(name: str) -> StreamInfo:
         """One stream as it is now."""
-        return StreamInfo.of(runtime.stream(name))
+        return info(runtime.stream(name))
 
     @router.delete("/{name}", status_code=status.HTTP_204_NO_CONTENT)
     async def remove_stream(name: str) -> None:
@@ -85,6 +91,21 @@ def streams_router(runtime: Runtime) -> APIRouter:
             identity=None if identity is None else IdentityExplanation.of(identity.decision, name_of),
             not_said=dict(track.skipped),
         )
+
+    @router.post("/{name}/recording", status_code=status.HTTP_201_CREATED)
+    async def start_recording(name: str, response: Response) -> RecordingEntry:
+        """Begins to record the stream: its video, as the source sends it where that can be played, and the results."""
+        session, models = runtime.stream(name), runtime.models
+        describe = partial(header_of, session, runtime.settings, models.lineup, models.registry)
+        header = await asyncio.to_thread(describe, gallery_version=models.identification.version)
+        entry = await runtime.recordings.start(session, header)
+        response.headers["Location"] = f"/recordings/{entry.id}"
+        return entry
+
+    @router.delete("/{name}/recording")
+    async def stop_recording(name: str) -> RecordingEntry:
+        """Ends the stream's recording; it can be played when this answers."""
+        return await runtime.recordings.stop(runtime.stream(name))
 
     @router.get("/{name}/events", response_class=StreamingResponse)
     async def stream_events(name: str) -> StreamingResponse:

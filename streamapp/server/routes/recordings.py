@@ -1,0 +1,64 @@
+"""Recordings: listed, played, read and deleted. A recording is begun and ended at its stream."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, status
+from fastapi.responses import FileResponse
+
+from streamapp.recording.entry import RecordingEntry
+from streamapp.runtime import Runtime
+from streamapp.server.schemas import RecordingList
+
+_PAGE = 50
+_MAX_PAGE = 500
+_PRIVATE = {"Cache-Control": "private, no-cache"}
+
+
+def recordings_router(runtime: Runtime) -> APIRouter:
+    router = APIRouter(prefix="/recordings", tags=["recordings"])
+    recordings = runtime.recordings
+
+    @router.get("")
+    async def list_recordings(
+        limit: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = _PAGE, offset: Annotated[int, Query(ge=0)] = 0
+    ) -> RecordingList:
+        """The recordings, newest first, also those being written."""
+        entries = await recordings.entries()
+        return RecordingList(
+            recordings=entries[offset : offset + limit],
+            total=len(entries),
+            bytes=sum(entry.bytes for entry in entries),
+        )
+
+    @router.get("/{recording}")
+    async def show_recording(recording: str) -> RecordingEntry:
+        """One recording."""
+        return await recordings.entry(recording)
+
+    @router.get("/{recording}/video", response_class=FileResponse)
+    async def video(recording: str, part: Annotated[int, Query(ge=1)] = 1) -> FileResponse:
+        """A video file, whole or by ranges (RFC 9110 section 14). Most recordings have one part."""
+        path, media_type = await recordings.video(recording, part)
+        name = f"{recording}-{part}{path.suffix}"
+        return FileResponse(
+            path, media_type=media_type, filename=name, content_disposition_type="inline", headers=_PRIVATE
+        )
+
+    @router.get("/{recording}/results", response_class=FileResponse)
+    async def results(recording: str) -> FileResponse:
+        """The results as JSON Lines: a header, then one FrameResult per picture that was analysed."""
+        return FileResponse(
+            await recordings.results(recording),
+            media_type="application/x-ndjson",
+            filename=f"{recording}.jsonl",
+            headers=_PRIVATE,
+        )
+
+    @router.delete("/{recording}", status_code=status.HTTP_204_NO_CONTENT)
+    async def delete_recording(recording: str) -> None:
+        """Removes a recording, all its files. One that is being written has to be ended first."""
+        await recordings.delete(recording)
+
+    return router
