@@ -60,7 +60,7 @@ class Stream:
         """The reasons for which the frame was chosen."""
         made = frame(index, video=video_frame(640, 360))
         shots = {one.id: shot(one, index) for one in tracks if one.state is TrackState.CONFIRMED}
-        self.sightings = self.escalator.begin_frame()
+        self.sightings = self.escalator.begin_frame(index)
         keyframe = await self.escalator.consider(made, Screened(tracks, {}, scene_changed, shots))
         return None if keyframe is None else keyframe.reasons
 
@@ -88,9 +88,9 @@ async def test_a_face_that_no_track_covers_becomes_a_sighting_which_is_given_onc
     async with stream(ScriptedScheduler(answers(yolo=(NEAR, FAR))), tmp_path, Mode.STANDARD) as live:
         assert await live.see(0, track()) == ("interval",)
         await live.settled()
-        (sighting,) = live.escalator.begin_frame()
+        (sighting,) = live.escalator.begin_frame(1)
         assert (sighting.detector, sighting.boxes.tolist()) == (Detector.YOLO, [list(FAR)])
-        assert live.escalator.begin_frame() == ()
+        assert live.escalator.begin_frame(2) == ()
         assert live.escalator.keyframes == {"interval": 1}
 
 
@@ -98,7 +98,7 @@ async def test_what_only_the_screener_saw_is_no_sighting(tmp_path: Path) -> None
     async with stream(ScriptedScheduler(answers(yolo=())), tmp_path, Mode.STANDARD) as live:
         await live.see(0, track())
         await live.settled()
-        assert live.escalator.begin_frame() == ()
+        assert live.escalator.begin_frame(1) == ()
 
 
 async def test_a_live_stream_waits_for_nothing_and_has_one_keyframe_under_way(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ async def test_a_live_stream_waits_for_nothing_and_has_one_keyframe_under_way(tm
         gate.set()
         await live.settled()
         assert live.escalator.board.analyses(1, 2.0) == {}
-        live.escalator.begin_frame()
+        live.escalator.begin_frame(60)
         assert set(live.escalator.board.analyses(1, 2.0)) == {"identity", "liveness", "gender_age", "deepfake"}
         assert live.escalator.board.analyses(1, 2.0)["liveness"].age_s == 2.0
         assert live.escalator.board.analyses(2, 2.0) == {}
