@@ -246,17 +246,18 @@ def _as_face(shot: FaceShot) -> SeenFace:
 
 
 def _codes(skipped: Sequence[Skipped], index: int) -> dict[str, str]:
-    """What was left out of the analysis of one face, by what users would have seen, and the code of why."""
-    return {
-        _KINDS.get(System(one.task), one.task): one.code for one in skipped if one.face is None or one.face == index
-    }
+    """What was left out of the analysis of one face, by what users would have seen, and the code of why; whichever
+    model was first."""
+    ours = [one for one in skipped if one.face is None or one.face == index]
+    ours.sort(key=lambda one: (one.task, one.model or "", one.code))
+    return {_KINDS.get(System(one.task), one.task): one.code for one in ours}
 
 
 def _lost(examination: Examination) -> dict[str, str]:
-    """What `Answered.lost` says."""
+    """What `Answered.lost` says, in no order of time."""
     return {
         name: end.reason.value if isinstance(end, Dropped) else end.error.code
-        for name, end in examination.failures.items()
+        for name, end in sorted(examination.failures.items())
     }
 
 

@@ -126,27 +126,20 @@ def _tracks(fields: dict[str, object]) -> list[object]:
 
 
 def _changed(
-    frame: int, track: int | None, was: object, now: object, tolerances: Mapping[str, float]
+    frame: int, track: int | None, was: object, now: object, tolerances: Mapping[str, float], path: tuple[str, ...] = ()
 ) -> Iterator[Difference]:
-    before, after = dict(_flat(was)), dict(_flat(now))
-    for path in dict.fromkeys([*before, *after]):
-        old, new = before.get(path), after.get(path)
-        if not _alike(old, new, _tolerance(path, tolerances)):
-            yield Difference(frame, track, ".".join(path), old, new)
-
-
-def _flat(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Value]]:
-    """Everything in nested fields, by its path. The analyses are told without that word before each."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _flat(inner, path if name == "analyses" else (*path, name))
-    else:
-        yield path, _value(value)
+    """By field. What has fields on one side only is one difference. The analyses are told without that word."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for name in dict.fromkeys([*was, *now]):
+            deeper = path if name == "analyses" else (*path, name)
+            yield from _changed(frame, track, was.get(name), now.get(name), tolerances, deeper)
+    elif not _alike(before := _value(was), after := _value(now), _tolerance(path, tolerances)):
+        yield Difference(frame, track, ".".join(path), before, after)
 
 
 def _value(value: object) -> Value:
     if isinstance(value, dict):
-        return tuple((str(name), _value(inner)) for name, inner in value.items())
+        return " ".join(f"{name}={inner}" for name, inner in value.items() if inner != {})
     if isinstance(value, list):
         return tuple(map(_value, value))
     assert value is None or isinstance(value, str | int | float)
