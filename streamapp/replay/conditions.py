@@ -112,7 +112,7 @@ async def _gallery(models: Models) -> str:
     if models.identification.error is not None:
         return f"none ({models.identification.error.code})"
     gallery = models.identification.gallery
-    people = await gallery.people()
+    people = await gallery.people(0, gallery.count)
     if not people:
         return "nobody enrolled"
     return f"{len(people)} people, {_checksum(' '.join(sorted(str(person.id) for person in people)))}"
