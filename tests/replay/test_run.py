@@ -74,7 +74,7 @@ async def test_so_they_are_where_models_are_shown_several_faces_at_once(weights:
     first, *others = [
         (await replay(clip, Mode.FULL, settings_of(weights, lanes=lanes), None)).results for lanes in (1, 2, 2)
     ]
-    assert max(len(seen.keyframe.targets) for seen in first if seen.keyframe) > 2
+    assert max(len(seen.keyframe.targets) for seen in first if seen.keyframe) > 1
     for again in others:
         assert decisions(again) == decisions(first)
 
