@@ -37,9 +37,11 @@ class Report:
 def print_report(report: Report, console: Console, *, limit: int) -> None:
     """At most `limit` differences one by one, then how many there are of each field."""
     way = "the session as it went" if report.as_scheduled else "decided anew"
-    console.print(f"{report.clip} against {report.against}: {report.frames} frames, {way}", markup=False)
+    console.print(
+        f"{report.clip} against {report.against}: {report.frames} frames, {way}", markup=False, soft_wrap=True
+    )
     for warning in report.warnings:
-        console.print(f"not as it was: {warning}", markup=False)
+        console.print(f"not as it was: {warning}", markup=False, soft_wrap=True)
     if not report.differences:
         console.print("No decision differs.")
         return

@@ -11,6 +11,7 @@ from streamapp.faces import Mode
 from streamapp.models import Models
 from streamapp.pipeline.session import StreamSession
 from streamapp.replay.differences import decision
+from streamapp.replay.golden import Record
 from streamapp.results import DropReason, FrameResult
 from streamapp.scheduler.api import Dropped, Failed, Item, Job, Outcome, Scheduler, Value
 from streamapp.sections import GallerySettings, ModelSettings, SchedulerSettings
@@ -18,6 +19,7 @@ from streamapp.settings import Settings
 from streamapp.sinks.base import Inbox
 from streamapp.sources.base import FrameNumbering, Source
 from streamapp.zoo.registry import open_screener
+from tests.replay.results_made import result
 
 
 def settings_of(folder: Path, *, lanes: int | None = None) -> Settings:
@@ -88,8 +90,17 @@ async def went_live(
     return sink.results
 
 
+def record_of(results: tuple[FrameResult, ...], *, is_live: bool = False) -> Record:
+    return Record("before", results, None, None, is_live)
+
+
+def frames_of(count: int) -> Record:
+    """Of a run that saw so many."""
+    return record_of(tuple(map(result, range(count))))
+
+
 def decisions(results: list[FrameResult] | tuple[FrameResult, ...]) -> list[str]:
-    return [decision(result) for result in results]
+    return [decision(one) for one in results]
 
 
 def write_results(path: Path, results: list[FrameResult], *, header: str = "") -> Path:

@@ -24,8 +24,7 @@ from streamapp.sources.file import FileSource
 from streamapp.sources.rtsp import RtspSource
 from streamapp.sources.url import parse
 from tests.coded_video import write_pan, write_video
-from tests.replay.results_made import result
-from tests.replay.sessions import decisions, settings_of, went_live, write_results
+from tests.replay.sessions import decisions, frames_of, record_of, settings_of, went_live, write_results
 from tests.rtsp_server import FakeCamera
 from tests.sessions import picture
 from tests.weights import models_folder
@@ -40,15 +39,6 @@ def weights(tmp_path: Path) -> Path:
     folder = tmp_path / "models"
     folder.mkdir()
     return models_folder(folder)
-
-
-def record_of(results: tuple[FrameResult, ...], *, is_live: bool = False) -> Record:
-    return Record("before", results, None, None, is_live)
-
-
-def frames_of(count: int) -> Record:
-    """Of a run that saw so many."""
-    return record_of(tuple(map(result, range(count))))
 
 
 async def anew(folder: Path, *, lanes: int | None = None, record: Record | None = None) -> tuple[FrameResult, ...]:
