@@ -20,6 +20,7 @@ _IN_FORCE = {
     "pipeline": ("confirm_hits", "max_coast_s", "min_score"),
     "models": ("backend", "precision", "profile", "runtime"),
     "gallery": ("false_match_rate", "identify_spoofs", "max_attempts", "min_margin"),
+    "scheduler": ("device",),
     "sources": ("max_pixels",),
 }
 """Settings that change results."""
