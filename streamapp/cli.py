@@ -12,7 +12,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from streamapp import __version__, cli_evaluate, cli_gallery, cli_models, cli_plan, cli_run, cli_token
+from streamapp import __version__, cli_evaluate, cli_gallery, cli_models, cli_plan, cli_replay, cli_run, cli_token
 from streamapp.choices import Https
 from streamapp.doctor import CheckStatus, diagnose
 from streamapp.errors import ExitCode, StreamappError
@@ -70,6 +70,28 @@ def run(
     settings = _settings()
     options = cli_run.RunOptions(source, mode, json, record, pace, max_frames)
     raise typer.Exit(_run(cli_run.run_source(options, settings)))
+
+
+@app.command()
+def replay(
+    clip: Annotated[Path, typer.Argument(help="A video file, or the folder of a recording.")],
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Results to compare with: a golden, or what `run --json` wrote. A recording has its own."),
+    ] = None,
+    update: Annotated[Path | None, typer.Option(help="Write the results to this file, as a new golden.")] = None,
+    mode: Annotated[Mode | None, typer.Option(help="How deep to analyse; default: as in the golden.")] = None,
+    tolerance: Annotated[
+        list[str] | None, typer.Option(help="How much a field may differ: FIELD=NUMBER; any number of times.")
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="No field may differ, but by --tolerance.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="All differences as one JSON object.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Differences shown one by one.")] = 40,
+) -> None:
+    """Run a clip again and show what is decided differently. Exit code 1 if something is."""
+    settings = _settings()
+    options = cli_replay.ReplayOptions(clip, against, update, mode, tuple(tolerance or ()), exact, json, limit)
+    raise typer.Exit(_run(cli_replay.replay_clip(options, settings)))
 
 
 @app.command()

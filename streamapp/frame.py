@@ -25,7 +25,8 @@ class Frame:
     index: int
     """Counts every picture the source decoded, from 0; a gap is a picture that was dropped."""
     pts_s: float
-    """Presentation time in seconds since the stream's first picture; strictly increasing, also over reconnects."""
+    """Presentation time in seconds since the stream's first picture, in whole microseconds, so that what is written
+    down of it is all of it; strictly increasing, also over reconnects."""
     captured_at: float
     """Unix time in seconds at which the picture was taken, by the sender's clock (RTCP sender reports,
     RFC 3550 section 6.4.1) where there is one, else the time of arrival."""

@@ -166,7 +166,7 @@ def _raise_failed_detection(examination: Examination) -> None:
     lost = {System(skipped.task) for skipped in examination.skipped if skipped.face is None}
     if not any(system.is_detector for system in lost):
         return
-    for outcome in examination.failures:
+    for outcome in examination.failures.values():
         match outcome:
             case Failed(error):
                 raise error

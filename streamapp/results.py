@@ -198,6 +198,8 @@ class Answered:
 
     frame: int
     step: Step
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """The operations that gave none, and the code of why: a DropReason, or that of an error."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,23 @@
-"""Coded video made for tests: every picture is plain grey, and its grey says which it is."""
+"""Coded video made for tests: every picture is plain grey, and its grey says which it is; or a pan over a picture."""
 
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 
+from streamapp.frame import Image
 from tests.pictures import video_frame
 
 FPS = 30
 LEVEL_STEP = 5
 """Neighbouring pictures differ by this much in grey; coding changes it by less than half."""
 LEVELS = 40
+PAN_SIZE = (1000, 600)
+PAN_FRAMES = 75
 
 
 def level_of(index: int) -> int:
@@ -40,6 +44,21 @@ def write_video(
 ) -> Path:
     """A video file; its ending says which container."""
     _encode(path, None, count, width, height, gop, b_frames, fps)
+    return path
+
+
+def write_pan(path: Path, rgb: Image) -> Path:
+    """A video of a window that moves over a picture by two pixels a frame."""
+    width, height = PAN_SIZE
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "16", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for index in range(PAN_FRAMES):
+            window = np.ascontiguousarray(rgb[:height, 2 * index : 2 * index + width])
+            video = av.VideoFrame.from_ndarray(window, format="rgb24")
+            video.pts, video.time_base = index, Fraction(1, 30)
+            container.mux(stream.encode(video))
+        container.mux(stream.encode(None))
     return path
 
 

@@ -18,13 +18,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("identification",),
     ("models", "planning", "recording"),
     ("enrolment",),
-    ("runtime",),
+    ("runtime", "replay"),
     (
         *(
             "server",
             "demo",
             "cli",
             "cli_run",
+            "cli_replay",
             "cli_models",
             "cli_gallery",
             "cli_enrolment",
@@ -45,6 +46,7 @@ PURE = ("choices", "tracking", "geometry", "faces", "findings", "results")
 PURE_FILES = (
     *(f"gallery/{name}.py" for name in ("gate", "identity_votes", "identity_rules", "fusion", "search")),
     *(f"events/{name}.py" for name in ("visits", "outages", "search")),
+    *("pipeline/schedule.py", "replay/differences.py"),
 )
 IMPURE_MODULES = {"time", "socket", "threading", "asyncio", "os", "pathlib", "random", "logging", "subprocess"}
 MAX_LINES = 300

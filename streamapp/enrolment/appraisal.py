@@ -141,7 +141,7 @@ def _asker(owner: str) -> Asker:
 
 
 def _raise_failure(examination: Examination) -> None:
-    for outcome in examination.failures:
+    for outcome in examination.failures.values():
         if isinstance(outcome, Failed):
             raise outcome.error
         raise Overloaded(

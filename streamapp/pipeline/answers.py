@@ -33,7 +33,7 @@ class Refined:
     at_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Answer:
     """What came of one step of a keyframe. Of the sets of tracks, those in the second are now in doubt, those in the
     first no more; None: the step does not tell."""

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from streamapp.pipeline.examiner import Asker, Examination, Models
 from streamapp.pipeline.identities import Look
 from streamapp.pipeline.keyframes import KeyframePolicy, KeyframeRequest
 from streamapp.pipeline.merging import MIN_OVERLAP, SeenFace
+from streamapp.pipeline.schedule import Schedule
 from streamapp.pipeline.shots import FaceShot
 from streamapp.pipeline.stages import Screened
 from streamapp.results import AnalysisKind, Answered, DropReason, Keyframe, Skipped, Step, Target
@@ -54,7 +55,8 @@ class _Chosen:
 
 class Escalator:
     """Used on the event loop's thread. lossless: keyframes are waited for, however long they take, so that what a frame
-    shows depends on the frames alone."""
+    shows depends on the frames alone. schedule: of a session to be repeated; it says, in place of the policy and the
+    clock, what is asked when and when answers are taken in."""
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Escalator:
         models: Models,
         *,
         lossless: bool,
+        schedule: Schedule | None = None,
     ) -> None:
         self.board = ResultBoard(models.vote_rules, models.name_of)
         self.keyframes: Counter[str] = Counter()
@@ -73,7 +76,8 @@ class Escalator:
         self._stream = stream
         self._mode = mode
         self._models = models
-        self._lossless = lossless
+        self._waits = lossless or schedule is not None
+        self._schedule = schedule
         self._policy = KeyframePolicy(mode)
         self._reader = PixelReader()
         self._chosen: _Chosen | None = None
@@ -83,23 +87,23 @@ class Escalator:
         self._answered: list[Answered] = []
         self._sightings: list[Detections] = []
 
-    def begin_frame(self) -> tuple[Detections, ...]:
+    def begin_frame(self, index: int) -> tuple[Detections, ...]:
         """Takes in the answers that came since the last frame. Gives the faces that sweeps saw and no track covered,
         each once."""
         self._answered = []
-        self._take_in()
+        self._take_in(index)
         taken, self._sightings = tuple(self._sightings), []
         return taken
 
     async def consider(self, frame: Frame, screened: Screened) -> Keyframe | None:
-        """Looks at a frame that was screened; if it is chosen, it is examined from now on. Where nothing may be lost,
-        returns when that is done, and its answers are taken in with this frame."""
+        """Looks at a frame that was screened; if it is chosen, it is examined from now on. Where that is waited for,
+        returns when it is done, and its answers are taken in with this frame, unless they are scheduled for later."""
         self.shots = screened.shots
         self._decide(screened.tracks)
         keyframe = self._choose(frame, screened)
-        if keyframe is not None and self._lossless:
+        if keyframe is not None and self._waits:
             await self._idle.wait()
-            self._take_in()
+            self._take_in(frame.index)
             self._decide(screened.tracks)
         return keyframe
 
@@ -111,9 +115,10 @@ class Escalator:
     def _decide(self, tracks: tuple[Track, ...]) -> None:
         self.board.decide(tracks, liveness_expected=self._models.examiner.lineup.antispoofer is not None)
 
-    def _take_in(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for answer in waiting:
+    def _take_in(self, index: int) -> None:
+        due = self._waiting if self._schedule is None else self._schedule.due(index, self._waiting)
+        self._waiting = [answer for answer in self._waiting if answer not in due]
+        for answer in due:
             self.board.take_in(answer)
             self._sightings.extend(answer.sightings)
             self._answered.append(answer.answered)
@@ -121,16 +126,19 @@ class Escalator:
     def _choose(self, frame: Frame, screened: Screened) -> Keyframe | None:
         now_s, tracks = frame.pts_s, screened.tracks
         self.board.keep({track.id for track in tracks}, now_s)
-        request = self._policy.decide(
-            tracks,
-            now_s,
-            is_idle=self._idle.is_set(),
-            undecided=self.board.undecided,
-            unidentified=self.board.unidentified,
-            disputed=self.board.disputed,
-            scene_changed=screened.scene_changed,
-            qualities={track_id: shot.worth(now_s) for track_id, shot in screened.shots.items()},
-        )
+        if self._schedule is not None:
+            request = self._schedule.request(frame.index, screened.shots.keys())
+        else:
+            request = self._policy.decide(
+                tracks,
+                now_s,
+                is_idle=self._idle.is_set(),
+                undecided=self.board.undecided,
+                unidentified=self.board.unidentified,
+                disputed=self.board.disputed,
+                scene_changed=screened.scene_changed,
+                qualities={track_id: shot.worth(now_s) for track_id, shot in screened.shots.items()},
+            )
         if request is None:
             return None
         self._chosen = _Chosen(frame, tracks, screened.shots, request)
@@ -157,18 +165,22 @@ class Escalator:
             try:
                 await self._examine(chosen)
             finally:
-                cost_s = 0.0 if self._lossless else time.monotonic() - start_s
+                cost_s = 0.0 if self._waits else time.monotonic() - start_s
                 self._policy.spent(cost_s, chosen.frame.pts_s + cost_s)
                 self._idle.set()
 
     async def _examine(self, chosen: _Chosen) -> None:
         request = chosen.request
-        deadline_s = time.monotonic() + (LOSSLESS_DEADLINE_S if self._lossless else DEADLINE_S)
+        deadline_s = time.monotonic() + (LOSSLESS_DEADLINE_S if self._waits else DEADLINE_S)
         asker = Asker(self._stream, request.priority, deadline_s, ", ".join(request.reasons))
         if request.targets:
-            await self._analyse(chosen, asker)
+            await self._analyse(chosen, self._losing(asker, chosen, Step.ANALYSIS))
         if request.sweep is not None:
-            await self._sweep(chosen, asker)
+            await self._sweep(chosen, self._losing(asker, chosen, Step.SWEEP))
+
+    def _losing(self, asker: Asker, chosen: _Chosen, step: Step) -> Asker:
+        """Asks for all but what gave no answer in the session that is repeated."""
+        return asker if self._schedule is None else replace(asker, lost=self._schedule.lost(chosen.frame.index, step))
 
     async def _analyse(self, chosen: _Chosen, asker: Asker) -> None:
         """Shows the models the best recent shot of each track that was asked for."""
@@ -190,7 +202,7 @@ class Escalator:
             found.append(Found(shot.track_id, findings, _codes(examination.skipped, index), at, look))
         dropped = self._count_drops(examination)
         answers = (set[int](), set(reasons)) if dropped else (set(reasons), set[int]())
-        answered = Answered(chosen.frame.index, Step.ANALYSIS)
+        answered = Answered(chosen.frame.index, Step.ANALYSIS, _lost(examination))
         self._waiting.append(Answer(answered, tuple(refined), tuple(found), answers))
 
     async def _look(self, shot: FaceShot, identification: Identification | None) -> Look | None:
@@ -217,12 +229,12 @@ class Escalator:
         seen = {track.id for face, track in pairs if track is not None and swept & set(face.seen_by)}
         confirmed = {track.id for track in tracks if track.state is TrackState.CONFIRMED}
         dispute = None if examination.failures else (seen, confirmed - seen)
-        answered = Answered(frame.index, Step.SWEEP)
+        answered = Answered(frame.index, Step.SWEEP, _lost(examination))
         self._waiting.append(Answer(answered, refined, sightings=sightings, dispute=dispute))
         self._count_drops(examination)
 
     def _count_drops(self, examination: Examination) -> int:
-        dropped = [failure.reason for failure in examination.failures if isinstance(failure, Dropped)]
+        dropped = [end.reason for end in examination.failures.values() if isinstance(end, Dropped)]
         self.jobs_dropped.update(dropped)
         return len(dropped)
 
@@ -233,9 +245,18 @@ def _as_face(shot: FaceShot) -> SeenFace:
 
 
 def _codes(skipped: Sequence[Skipped], index: int) -> dict[str, str]:
-    """What was left out of the analysis of one face, by what users would have seen, and the code of why."""
+    """What was left out of the analysis of one face, by what users would have seen, and the code of why; whichever
+    model was first."""
+    ours = [one for one in skipped if one.face is None or one.face == index]
+    ours.sort(key=lambda one: (one.task, one.model or "", one.code))
+    return {_KINDS.get(System(one.task), one.task): one.code for one in ours}
+
+
+def _lost(examination: Examination) -> dict[str, str]:
+    """What `Answered.lost` says, in no order of time."""
     return {
-        _KINDS.get(System(one.task), one.task): one.code for one in skipped if one.face is None or one.face == index
+        name: end.reason.value if isinstance(end, Dropped) else end.error.code
+        for name, end in sorted(examination.failures.items())
     }
 
 

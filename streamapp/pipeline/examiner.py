@@ -49,6 +49,8 @@ class Asker:
     priority: Priority
     deadline_s: float
     reason: str
+    lost: Mapping[str, Dropped | Failed] = field(default_factory=dict)
+    """Operations that are not run, by name, and how they end: for the replay of a session in which they ended so."""
 
 
 @dataclass(slots=True)
@@ -61,8 +63,8 @@ class Examination:
     runs: dict[str, ModelRun] = field(default_factory=dict)
     """The models that took part, by variant."""
     skipped: list[Skipped] = field(default_factory=list)
-    failures: list[Dropped | Failed] = field(default_factory=list)
-    """Outcomes of jobs that did not end well."""
+    failures: dict[str, Dropped | Failed] = field(default_factory=dict)
+    """Outcomes of jobs that did not end well, by operation; none is asked for twice."""
     timing_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -230,8 +232,10 @@ class Examiner:
         self, system: System, operation: Operation[Item, Value], items: Sequence[Item], asker: Asker, into: Examination
     ) -> Sequence[Value]:
         """The values of a job, or none if it did not end well, which is noted."""
-        job = Job(operation, items, asker.owner, asker.priority, asker.deadline_s, asker.reason)
-        outcome: Outcome[Value] = await self._scheduler.submit(job)
+        outcome: Outcome[Value] | None = asker.lost.get(operation.name)
+        if outcome is None:
+            job = Job(operation, items, asker.owner, asker.priority, asker.deadline_s, asker.reason)
+            outcome = await self._scheduler.submit(job)
         match outcome:
             case Done(values, models):
                 into.runs |= {run.variant: run for run in models}
@@ -240,7 +244,7 @@ class Examiner:
                 into.skipped.append(Skipped(system, " + ".join(operation.variants), detail, reason))
             case Failed(error):
                 into.skipped.append(Skipped(system, " + ".join(operation.variants), str(error), error.code))
-        into.failures.append(outcome)
+        into.failures[operation.name] = outcome
         return ()
 
     def _note_absent(self, examination: Examination, systems: Collection[System]) -> None:

@@ -52,7 +52,7 @@ class FramePump:
             await loop.run_in_executor(thread, self._stage.open)
             count = 0
             while count != max_frames and (frame := await frames.get()) is not None:
-                sightings = self._escalator.begin_frame() if self._escalator else ()
+                sightings = self._escalator.begin_frame(frame.index) if self._escalator else ()
                 screened = await loop.run_in_executor(thread, self._stage.process, frame, sightings)
                 keyframe = None
                 if self._escalator is not None:

@@ -25,6 +25,7 @@ from streamapp.pipeline.examiner import Models
 from streamapp.pipeline.fanout import Attachment, EncodedFanout, Fanout
 from streamapp.pipeline.mailbox import Mailbox
 from streamapp.pipeline.pump import FramePump
+from streamapp.pipeline.schedule import Schedule
 from streamapp.pipeline.stages import ScreeningStage
 from streamapp.results import DropReason
 from streamapp.settings import Settings
@@ -41,7 +42,8 @@ class StreamSession:
     """A stream at work. Used on the event loop's thread only.
 
     make_source: builds the source anew for each connection. make_screener: loads the stream's own face screener.
-    models: what deeper modes than FAST are done with. lossless: every frame waits for what is found in it.
+    models: what deeper modes than FAST are done with. lossless: every frame waits for what is found in it. schedule: as
+    in `Escalator`.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class StreamSession:
         added: bool = False,
         max_frames: int | None = None,
         lossless: bool = False,
+        schedule: Schedule | None = None,
     ) -> None:
         self.name = name
         self.mode = mode
@@ -82,7 +85,7 @@ class StreamSession:
         self._models = models
         self.escalator: Escalator | None = None
         if mode is not Mode.FAST:
-            self.escalator = Escalator(name, mode, models, lossless=lossless)
+            self.escalator = Escalator(name, mode, models, lossless=lossless, schedule=schedule)
         stage = ScreeningStage(make_screener, settings.pipeline, mode)
         self._pump = FramePump(stage, mode, self.dropped, self._publish, self.escalator)
         self._group: asyncio.TaskGroup | None = None

@@ -75,10 +75,12 @@ class StreamRecorder:
         return True
 
     async def open(self) -> RecordingEntry:
-        """Makes the recording's folder. Raises RecordingEnded."""
+        """Makes the recording's folder, and takes the stream's coded pictures from now on. Raises RecordingEnded."""
+        self._coded = self._stream.encoded.subscribe(MAX_CODED)
         try:
             self._writer = await self._on_thread(partial(self._make_writer, self._header))
         except RecordingEnded:
+            self._coded.close()
             self._thread.shutdown(wait=False)
             raise
         self.entry = self._writer.entry
@@ -118,8 +120,9 @@ class StreamRecorder:
             frame = output.frame
             self._size = frame.width, frame.height
             is_coded = frame.codec in CONTAINERS
-            if is_coded and self._coded is None:
-                self._coded = self._stream.encoded.subscribe(MAX_CODED)
+            if not is_coded and self._coded is not None:
+                self._coded.close()
+                self._coded = None
             if len(self._taken) >= (MAX_RESULTS if is_coded else MAX_FRAMES):
                 self._taken.popleft()
                 self._dropped += 1

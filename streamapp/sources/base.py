@@ -144,9 +144,9 @@ class FrameNumbering:
         previous = self._last_pts_s
         if self._offset_s is None:
             self._offset_s = (0.0 if previous < 0 else previous + 0.04) - source_pts_s
-        pts_s = source_pts_s + self._offset_s
+        pts_s = round(source_pts_s + self._offset_s, 6)
         if previous >= 0 and not previous < pts_s <= previous + self.MAX_JUMP_S:
             self._offset_s = previous + 0.001 - source_pts_s
-            pts_s = previous + 0.001
+            pts_s = round(previous + 0.001, 6)
         self._last_pts_s = pts_s
         return pts_s

@@ -3,91 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from streamapp.errors import ModelError
-from streamapp.faces import Detector, Mode, Track, TrackState
-from streamapp.pipeline.escalation import Escalator
-from streamapp.pipeline.examiner import Examiner
+from streamapp.faces import Detector, Mode, TrackState
 from streamapp.pipeline.keyframes import COOLDOWN_S, SWEEP_S
-from streamapp.pipeline.shots import FaceShot
-from streamapp.pipeline.stages import Screened
 from streamapp.results import DropReason
 from streamapp.scheduler.api import Dropped, Failed, Priority
-from tests.fakes import ScriptedModels, ScriptedScheduler
-from tests.pictures import frame, video_frame
+from tests.fakes import ScriptedScheduler
+from tests.pipeline.keyframe_streams import FAR, NEAR, stream, track
 from tests.pipeline.lineups import (
     ANTISPOOF,
     GENDER_AGE,
+    RECOGNISERS,
     REFINEMENT,
     YOLO,
-    Box,
     answers,
     face_points,
-    lineup,
 )
 from tests.waiting import until
-
-NEAR, FAR = (100.0, 100.0, 200.0, 220.0), (400.0, 50.0, 440.0, 95.0)
-
-
-def track(box: Box = NEAR, track_id: int = 1, state: TrackState = TrackState.CONFIRMED) -> Track:
-    return Track(track_id, box, 0.9, Detector.MEDIAPIPE, state)
-
-
-def shot(of: Track, index: int) -> FaceShot:
-    """A grey one, that shows the face in its middle."""
-    side = of.box[2] - of.box[0]
-    box = (side, side, 2 * side, side + of.box[3] - of.box[1])
-    pixels = np.full((int(3 * side), int(3 * side), 3), 90, np.uint8)
-    return FaceShot(of.id, index, index / 30, pixels, box, of.score, 0.5, 0.5)
-
-
-class Stream:
-    """An escalator at work, and the frames that come by."""
-
-    def __init__(self, escalator: Escalator) -> None:
-        self.escalator = escalator
-
-    async def see(self, index: int, *tracks: Track, scene_changed: bool = False) -> tuple[str, ...] | None:
-        """The reasons for which the frame was chosen."""
-        made = frame(index, video=video_frame(640, 360))
-        shots = {one.id: shot(one, index) for one in tracks if one.state is TrackState.CONFIRMED}
-        self.sightings = self.escalator.begin_frame()
-        keyframe = await self.escalator.consider(made, Screened(tracks, {}, scene_changed, shots))
-        return None if keyframe is None else keyframe.reasons
-
-    async def settled(self) -> None:
-        """Waits until no keyframe is under way."""
-        await until(self.escalator._idle.is_set)
-
-
-@asynccontextmanager
-async def stream(
-    scheduler: ScriptedScheduler, folder: Path, mode: Mode = Mode.FULL, *, lossless: bool = False
-) -> AsyncIterator[Stream]:
-    escalator = Escalator("cam", mode, ScriptedModels(Examiner(scheduler, lineup(folder))), lossless=lossless)
-    running = asyncio.ensure_future(escalator.run())
-    try:
-        yield Stream(escalator)
-        assert not running.done(), running.exception()
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_face_that_no_track_covers_becomes_a_sighting_which_is_given_once(tmp_path: Path) -> None:
     async with stream(ScriptedScheduler(answers(yolo=(NEAR, FAR))), tmp_path, Mode.STANDARD) as live:
         assert await live.see(0, track()) == ("interval",)
         await live.settled()
-        (sighting,) = live.escalator.begin_frame()
+        (sighting,) = live.escalator.begin_frame(1)
         assert (sighting.detector, sighting.boxes.tolist()) == (Detector.YOLO, [list(FAR)])
-        assert live.escalator.begin_frame() == ()
+        assert live.escalator.begin_frame(2) == ()
         assert live.escalator.keyframes == {"interval": 1}
 
 
@@ -95,7 +41,7 @@ async def test_what_only_the_screener_saw_is_no_sighting(tmp_path: Path) -> None
     async with stream(ScriptedScheduler(answers(yolo=())), tmp_path, Mode.STANDARD) as live:
         await live.see(0, track())
         await live.settled()
-        assert live.escalator.begin_frame() == ()
+        assert live.escalator.begin_frame(1) == ()
 
 
 async def test_a_live_stream_waits_for_nothing_and_has_one_keyframe_under_way(tmp_path: Path) -> None:
@@ -111,7 +57,7 @@ async def test_a_live_stream_waits_for_nothing_and_has_one_keyframe_under_way(tm
         gate.set()
         await live.settled()
         assert live.escalator.board.analyses(1, 2.0) == {}
-        live.escalator.begin_frame()
+        live.escalator.begin_frame(60)
         assert set(live.escalator.board.analyses(1, 2.0)) == {"identity", "liveness", "gender_age", "deepfake"}
         assert live.escalator.board.analyses(1, 2.0)["liveness"].age_s == 2.0
         assert live.escalator.board.analyses(2, 2.0) == {}
@@ -226,3 +172,15 @@ async def test_fast_streams_escalate_nothing(tmp_path: Path) -> None:
         live.escalator.ask()
         assert await live.see(0, track(), scene_changed=True) is None
     assert not scheduler.jobs
+
+
+async def test_why_something_was_skipped_does_not_depend_on_which_model_was_first(tmp_path: Path) -> None:
+    late = {RECOGNISERS[0]: Dropped(DropReason.STALE, ""), RECOGNISERS[2]: Dropped(DropReason.NO_MEMORY, "")}
+    for order in (late, dict(reversed(late.items()))):
+        async with stream(ScriptedScheduler(answers(yolo=(NEAR,)) | order), tmp_path, lossless=True) as recording:
+            await recording.see(0, track())
+            assert recording.escalator.board.skipped(1) == {"identity": "no_memory"}
+            assert list(recording.escalator.answered[0].lost.items()) == [
+                ("adaface-ir101", "stale"),
+                ("arcface-r100-glint", "no_memory"),
+            ]

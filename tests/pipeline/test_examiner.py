@@ -241,7 +241,7 @@ async def test_an_analyst_that_failed_is_named_and_the_others_answer(tmp_path: P
     assert Skipped("antispoof", ANTISPOOF, "failed too often", "model_suspended") in found.skipped
     assert found.findings[0].liveness is None
     assert found.findings[0].deepfake is not None
-    assert [type(failure) for failure in found.failures] == [Failed]
+    assert [type(failure) for failure in found.failures.values()] == [Failed]
 
 
 @pytest.mark.parametrize("name", [SCREENER, YOLO, CASCADE, REFINEMENT])
@@ -253,7 +253,7 @@ async def test_a_detector_that_gave_nothing_is_noted_and_what_the_others_saw_is_
 ) -> None:
     script = answers(mediapipe=(NEAR,), yolo=(NEAR, FAR), mtcnn=(NEAR,)) | {name: outcome}
     found = await examined(ScriptedScheduler(script), tmp_path, rgb, Mode.PRECISION)
-    assert found.failures == [outcome]
+    assert list(found.failures.values()) == [outcome]
     (noted,) = found.skipped
     assert noted.code == (outcome.reason if isinstance(outcome, Dropped) else "model_failed")
     assert noted.face is None

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
 from streamapp.assets import asset
 from streamapp.errors import ModelMissing
 from streamapp.faces import Detector, Mode, TrackState
-from streamapp.frame import Image
 from streamapp.geometry import pairwise_iou
 from streamapp.models import Models
 from streamapp.pipeline.session import StreamSession
@@ -24,6 +21,7 @@ from streamapp.settings import Settings
 from streamapp.sources.base import Pace, SourceState
 from streamapp.sources.file import FileSource
 from streamapp.zoo.registry import open_screener
+from tests.coded_video import PAN_FRAMES, write_pan
 from tests.fakes import CollectingSink
 from tests.sessions import faces_in, picture
 from tests.weights import models_folder
@@ -31,8 +29,6 @@ from tests.weights import models_folder
 pytestmark = [pytest.mark.weights]
 
 DEMO = asset("recordings/demo.mp4")
-PAN_SIZE = (1000, 600)
-PAN_FRAMES = 75
 SETTLED_FRAME = 8
 """By when six new faces have been looked at closely often enough."""
 
@@ -120,21 +116,6 @@ async def test_landmarks_and_answers_do_not_flicker_between_keyframes(tmp_path: 
     assert first <= 31
     assert all(longest[first:])
     assert all(not track.analyses for result in results for track in result.tracks)
-
-
-def write_pan(path: Path, rgb: Image) -> Path:
-    """A video of a window that moves over a picture by two pixels a frame."""
-    width, height = PAN_SIZE
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=30, options={"crf": "16", "preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for index in range(PAN_FRAMES):
-            window = np.ascontiguousarray(rgb[:height, 2 * index : 2 * index + width])
-            video = av.VideoFrame.from_ndarray(window, format="rgb24")
-            video.pts, video.time_base = index, Fraction(1, 30)
-            container.mux(stream.encode(video))
-        container.mux(stream.encode(None))
-    return path
 
 
 @pytest.mark.media

@@ -118,7 +118,7 @@ async def test_pictures_become_frames_with_the_senders_times() -> None:
     with pytest.raises(PublisherGone):
         await source(ScriptedTrack(pictures(4), then_end=True), timing).run(outlet)
     assert [frame.index for frame in outlet.frames] == [0, 1, 2, 3]
-    assert [frame.pts_s for frame in outlet.frames] == pytest.approx([0, 1 / 30, 2 / 30, 3 / 30])
+    assert [frame.pts_s for frame in outlet.frames] == pytest.approx([0, 1 / 30, 2 / 30, 3 / 30], abs=1e-6)
     timestamps = [(BASE + 3000 * n) % (1 << 32) for n in range(4)]
     assert timestamps[-1] < timestamps[0], "it wraps"
     assert [frame.rtp_timestamp for frame in outlet.frames] == timestamps

@@ -1,0 +1,71 @@
+"""What a replay found, for people and for machines."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from streamapp.log import one_line
+from streamapp.replay.differences import Difference, Value
+
+MAX_VALUE = 60
+"""Characters of a value that are shown in the table; `--json` has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    clip: str
+    against: str
+    frames: int
+    as_scheduled: bool
+    """Whether the session's own schedule was followed; else the policy decided."""
+    warnings: tuple[str, ...]
+    """What is not as it was when the other results were made."""
+    differences: tuple[Difference, ...]
+
+    def to_json(self) -> str:
+        told = asdict(self) | {"same": not self.differences, "fields": dict(_by_field(self.differences))}
+        return json.dumps(told, ensure_ascii=False)
+
+
+def print_report(report: Report, console: Console, *, limit: int) -> None:
+    """At most `limit` differences one by one, then how many there are of each field."""
+    way = "the session as it went" if report.as_scheduled else "decided anew"
+    console.print(
+        f"{report.clip} against {report.against}: {report.frames} frames, {way}", markup=False, soft_wrap=True
+    )
+    for warning in report.warnings:
+        console.print(f"not as it was: {warning}", markup=False, soft_wrap=True)
+    if not report.differences:
+        console.print("No decision differs.")
+        return
+    table = Table("frame", "track", "field", "was", "is")
+    for found in report.differences[:limit]:
+        track = "" if found.track is None else str(found.track)
+        values = (Text(_shown(value)) for value in (found.was, found.now))
+        table.add_row(str(found.frame), track, Text(found.field), *values)
+    console.print(table)
+    if len(report.differences) > limit:
+        console.print(f"and {len(report.differences) - limit} more (--limit, or --json for all)")
+    frames = len({found.frame for found in report.differences})
+    console.print(f"{len(report.differences)} differences in {frames} frames; by field, with the first frame:")
+    totals = Table("field", "differences", "first")
+    for field, count in _by_field(report.differences):
+        first = next(found.frame for found in report.differences if found.field == field)
+        totals.add_row(Text(field), str(count), str(first))
+    console.print(totals)
+
+
+def _by_field(found: Sequence[Difference]) -> list[tuple[str, int]]:
+    return Counter(one.field for one in found).most_common()
+
+
+def _shown(value: Value) -> str:
+    text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"

@@ -1,0 +1,116 @@
+"""A clip through the live pipeline on the clip's own clock: nothing is late or lost, and nobody is noted as seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from streamapp.errors import SourceError, StreamappError, UsageError
+from streamapp.faces import Mode
+from streamapp.findings import Embedding
+from streamapp.gallery.identity_rules import VoteRules
+from streamapp.gallery.search import SearchResult
+from streamapp.models import Models
+from streamapp.pipeline.examiner import Examiner
+from streamapp.pipeline.schedule import Schedule
+from streamapp.pipeline.session import StreamSession
+from streamapp.replay.clip import Clip, ClipSource
+from streamapp.replay.conditions import Conditions, conditions_of
+from streamapp.replay.golden import Record
+from streamapp.results import FrameResult
+from streamapp.settings import Settings
+from streamapp.sinks.base import Inbox
+from streamapp.sources.base import SourceState
+from streamapp.zoo.registry import open_screener
+
+STREAM = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    results: tuple[FrameResult, ...]
+    conditions: Conditions
+
+
+async def replay(clip: Clip, mode: Mode, settings: Settings, record: Record | None) -> Replayed:
+    """Runs a clip anew. record: what was decided before; if it is of a live session, the same frames are taken and the
+    same is asked of the models, else the policy decides, for as many frames as there.
+
+    Raises UsageError if the record is of another clip, ModelError for models that are missing or cannot be loaded,
+    SourceError for a clip that cannot be decoded."""
+    schedule = Schedule(record.results) if record is not None and record.is_live else None
+    wanted = record.results if record is not None and record.is_live else None
+    collector, failure = _Collector(), None
+    async with Models.start(settings) as models:
+        conditions = await conditions_of(mode, models, settings)
+        session = StreamSession(
+            STREAM,
+            lambda _: ClipSource(clip, STREAM, settings.sources, wanted),
+            mode=mode,
+            settings=settings,
+            make_screener=lambda: open_screener(settings),
+            models=_Onlooker(models),
+            max_frames=None if record is None else len(record.results),
+            lossless=True,
+            schedule=schedule,
+        )
+        session.attach(collector)
+        try:
+            await session.run()
+        except StreamappError as error:
+            failure = error  # raised below, as a task group would wrap it
+    if failure is not None:
+        raise failure
+    if session.status.state is SourceState.FAILED:
+        raise SourceError(session.status.reason or f"{clip.path} cannot be read")
+    if record is not None:
+        _check_pictures(clip, record, collector.results)
+    return Replayed(tuple(collector.results), conditions)
+
+
+def _check_pictures(clip: Clip, record: Record, results: list[FrameResult]) -> None:
+    """Raises UsageError if the results cannot be of the same pictures."""
+    now = {result.frame: (result.width, result.height) for result in results}
+    was = {result.frame: (result.width, result.height) for result in record.results if result.frame in now}
+    if not was:
+        raise UsageError(f"{clip.path} has none of the pictures of {record.name}: that is of another clip")
+    if any(now[frame] != size for frame, size in was.items()):
+        raise UsageError(f"the pictures of {clip.path} have another size than those of {record.name}")
+
+
+class _Collector:
+    """A sink that keeps the results, without their pictures."""
+
+    lossless = True
+
+    def __init__(self) -> None:
+        self.results: list[FrameResult] = []
+
+    async def run(self, inbox: Inbox) -> None:
+        while (output := await inbox.get()) is not None:
+            self.results.append(output.result)
+
+
+class _Onlooker:
+    """The models, for a stream that takes place a second time: whoever is in it was not seen today."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self.vote_rules: VoteRules = models.vote_rules
+
+    @property
+    def examiner(self) -> Examiner:
+        return self._models.examiner
+
+    async def require(self, mode: Mode) -> None:
+        await self._models.require(mode)
+
+    def name_of(self, person_id: UUID) -> str | None:
+        return self._models.name_of(person_id)
+
+    async def search(self, probe: Mapping[str, Embedding]) -> SearchResult | None:
+        return await self._models.search(probe)
+
+    def note_seen(self, person_id: UUID) -> None:
+        pass
