@@ -6,6 +6,7 @@ import { request } from "./signalling.js";
 import { eventText, KINDS } from "./words.js";
 
 const SHOWN = 500;
+const RETRY_MS = 2000;
 const find = (id) => document.getElementById(id);
 let cursor = null;
 let feed = null;
@@ -52,8 +53,16 @@ function follow() {
   if (newest) asked.append("after", newest); // what happened since the search
   feed = new EventSource(`/events/live?${asked}`);
   feed.addEventListener("open", () => phase("live", "Live"));
-  feed.addEventListener("error", () => phase("waiting", "Reconnecting"));
+  feed.addEventListener("error", lost);
   for (const kind of Object.keys(KINDS)) feed.addEventListener(kind, ({ data }) => show(JSON.parse(data)));
+}
+
+/** The browser reconnects by itself, unless the server refused: then asking again says why. */
+async function lost() {
+  phase("waiting", "Reconnecting");
+  if (feed.readyState !== EventSource.CLOSED) return;
+  await new Promise((resume) => setTimeout(resume, RETRY_MS));
+  await search();
 }
 
 function show(event) {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from importlib.metadata import version
 from typing import Protocol
 from uuid import uuid4
 
 from streamapp import __version__
+from streamapp.choices import Backend
 from streamapp.faces import Mode
 from streamapp.recording.entry import ModelInUse, RecordingHeader
 from streamapp.scheduler.device_memory import runtime_version
@@ -34,7 +36,6 @@ def header_of(
     stream: DescribedStream, settings: Settings, lineup: Lineup, registry: Registry, *, gallery_version: int | None
 ) -> RecordingHeader:
     """The header of a new recording, all but what its first picture says. Reads checksums, no weights."""
-    found = settings.model_dump(mode="json")
     return RecordingHeader(
         id=uuid4(),
         app_version=__version__,
@@ -42,16 +43,23 @@ def header_of(
         source=stream.description,
         mode=stream.mode,
         started_at=time.time(),
-        models=_models(stream.mode, settings, lineup, registry),
+        models=models_in_use(stream.mode, settings, lineup, registry),
         gallery_version=gallery_version if stream.mode is Mode.FULL else None,
-        settings={
-            section: {name: found[section][name] for name in sorted(names)} for section, names in _IN_FORCE.items()
-        },
+        settings=settings_in_force(settings),
     )
 
 
-def _models(mode: Mode, settings: Settings, lineup: Lineup, registry: Registry) -> tuple[ModelInUse, ...]:
-    analysis = f"{settings.models.backend} {runtime_version()}"
+def settings_in_force(settings: Settings) -> dict[str, dict[str, str | int | float | bool | None]]:
+    """Those that change results, by section."""
+    found = settings.model_dump(mode="json")
+    return {section: {name: found[section][name] for name in sorted(names)} for section, names in _IN_FORCE.items()}
+
+
+def models_in_use(mode: Mode, settings: Settings, lineup: Lineup, registry: Registry) -> tuple[ModelInUse, ...]:
+    """The models that results of a mode may come from. Reads checksums, no weights."""
+    analysis = (
+        runtime_version() if settings.models.backend is Backend.ONNXRUNTIME else f"openvino {version('openvino')}"
+    )
     return tuple(
         ModelInUse(
             task=variant.task,

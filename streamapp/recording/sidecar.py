@@ -1,4 +1,6 @@
-"""The results beside a recorded video: JSON Lines, a header and then one FrameResult per picture that has one."""
+"""The results beside a recorded video: JSON Lines, a header and then one FrameResult per picture that has one.
+
+People are in it by their id in the gallery, not by name: who is erased there has no name in any recording."""
 
 from __future__ import annotations
 
@@ -12,9 +14,11 @@ from pydantic import ValidationError
 
 from streamapp.errors import RecordingFailed
 from streamapp.recording.entry import RESULTS_FILE, RecordingHeader, SidecarHead
-from streamapp.results import FrameResult
+from streamapp.recording.names import NameOf, nameless, renamed
+from streamapp.results import FrameResult, IdentityState
 
 _UNITS_PER_S = 100_000
+_IDENTIFIED = f'"state":"{IdentityState.IDENTIFIED}"'.encode()
 
 
 class SidecarWriter:
@@ -58,7 +62,7 @@ class SidecarWriter:
         while self._waiting:
             result = self._waiting[0]
             if self._take_picture(result.pts_s):
-                lines.append(result.to_json())
+                lines.append(nameless(result).to_json())
             elif not result.pts_s < self._first_pts_s:  # those before the first picture have none for sure
                 if not self._newest_pts_s > result.pts_s + patience_s:
                     break
@@ -133,6 +137,15 @@ def read_results(path: Path) -> Iterator[FrameResult]:
             yield FrameResult.from_json(line)
         except ValidationError as error:
             raise RecordingFailed(f"{path} has a line that is no result") from error
+
+
+def named_lines(path: Path, name_of: NameOf) -> Iterator[bytes]:
+    """The lines of a sidecar, with the names of those who are still in the gallery."""
+    for index, line in enumerate(_whole_lines(path)):
+        if index > 0 and _IDENTIFIED in line:
+            yield renamed(FrameResult.from_json(line), name_of).to_json().encode() + b"\n"
+        else:
+            yield line
 
 
 def read_header(path: Path) -> RecordingHeader:

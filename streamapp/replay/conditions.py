@@ -10,31 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from streamapp import __version__
 from streamapp.faces import Mode
 from streamapp.models import Models
-from streamapp.scheduler.device_memory import runtime_version
+from streamapp.recording.description import models_in_use, settings_in_force
+from streamapp.recording.entry import ModelInUse
 from streamapp.settings import Settings
 from streamapp.zoo.graph_cache import processor
-from streamapp.zoo.lineup import systems_of
-from streamapp.zoo.spec import Task
-
-_IN_FORCE = {
-    "pipeline": ("confirm_hits", "max_coast_s", "min_score"),
-    "models": ("backend", "precision", "profile", "runtime"),
-    "gallery": ("false_match_rate", "identify_spoofs", "max_attempts", "min_margin"),
-    "scheduler": ("device",),
-    "sources": ("max_pixels",),
-}
-"""Settings that change results."""
-
-
-class UsedModel(BaseModel):
-    """A model that the results may come from."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    task: str
-    variant: str
-    sha256: str | None
-    runtime: str
 
 
 class Conditions(BaseModel):
@@ -44,7 +23,7 @@ class Conditions(BaseModel):
 
     app_version: str
     mode: Mode
-    models: tuple[UsedModel, ...] = ()
+    models: tuple[ModelInUse, ...] = ()
     settings: dict[str, dict[str, str | int | float | bool | None]] = Field(default_factory=dict)
     gallery: str = ""
     processor: str = ""
@@ -71,32 +50,17 @@ class Conditions(BaseModel):
 
 async def conditions_of(mode: Mode, models: Models, settings: Settings) -> Conditions:
     """Those of this process. Reads checksums, no weights."""
-    found = settings.model_dump(mode="json")
     return Conditions(
         app_version=__version__,
         mode=mode,
-        models=_used(mode, models, settings),
-        settings={section: {name: found[section][name] for name in names} for section, names in _IN_FORCE.items()},
+        models=models_in_use(mode, settings, models.lineup, models.registry),
+        settings=settings_in_force(settings),
         gallery=await _gallery(models) if mode is Mode.FULL else "",
         processor=f"{platform.machine()} {_checksum(processor())}",
     )
 
 
-def _used(mode: Mode, models: Models, settings: Settings) -> tuple[UsedModel, ...]:
-    analysis = f"{settings.models.backend} {runtime_version()}"
-    return tuple(
-        UsedModel(
-            task=variant.task,
-            variant=variant.name,
-            sha256=models.registry.pinned(variant).sha256,
-            runtime=settings.models.runtime if variant.task is Task.SCREEN else analysis,
-        )
-        for system in systems_of(mode)
-        for variant in models.lineup.of_system(system)
-    )
-
-
-def _model_changes(was: tuple[UsedModel, ...], now: tuple[UsedModel, ...]) -> list[str]:
+def _model_changes(was: tuple[ModelInUse, ...], now: tuple[ModelInUse, ...]) -> list[str]:
     before = {(model.task, model.variant): model for model in was}
     after = {(model.task, model.variant): model for model in now}
     found = [f"{model.task} was done with {model.variant}" for key, model in before.items() if key not in after]

@@ -71,6 +71,9 @@ def decision(result: FrameResult) -> str:
     """What was decided about a frame, as a line of JSON whose fields keep their order."""
     told = json.loads(result.to_json())
     decided = {name: value for name, value in told.items() if name not in MEASURED}
+    for track in decided["tracks"]:
+        if "identity" in track["analyses"]:
+            track["analyses"]["identity"]["name"] = None  # who it is was decided, not what people call them
     return json.dumps(decided, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -52,8 +52,8 @@ def test_the_demo_clip_is_one_click_away(page: Page, screener: FaceScreener) -> 
 
 
 def test_a_stream_is_added_watched_and_removed(page: Page) -> None:
-    page.get_by_label("Kind").select_option("demo")
-    page.get_by_label("Name").fill("second")
+    page.get_by_label("Add a stream").get_by_label("Kind").select_option("demo")
+    page.get_by_label("Add a stream").get_by_label("Name").fill("second")
     page.get_by_role("button", name="Add", exact=True).click()
     row = page.locator("[data-stream=second]")
     expect(row).to_have_attribute("data-state", "live")
@@ -69,24 +69,24 @@ def test_a_stream_is_added_watched_and_removed(page: Page) -> None:
 
 
 def test_a_taken_name_and_a_bad_address_are_explained_in_the_form(page: Page) -> None:
-    page.get_by_label("Kind").select_option("demo")
-    page.get_by_label("Name").fill("twice")
+    page.get_by_label("Add a stream").get_by_label("Kind").select_option("demo")
+    page.get_by_label("Add a stream").get_by_label("Name").fill("twice")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("[data-stream=twice]")).to_be_visible()
-    page.get_by_label("Name").fill("twice")
+    page.get_by_label("Add a stream").get_by_label("Name").fill("twice")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#add-error")).to_contain_text("twice")
-    page.get_by_label("Kind").select_option("rtsp")
+    page.get_by_label("Add a stream").get_by_label("Kind").select_option("rtsp")
     page.get_by_label("Address").fill("http://camera.test/live")
-    page.get_by_label("Name").fill("web")
+    page.get_by_label("Add a stream").get_by_label("Name").fill("web")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#add-error")).not_to_be_empty()
 
 
 def test_a_camera_that_is_down_says_why_and_when_it_is_tried_again(page: Page, unused_tcp_port: int) -> None:
-    page.get_by_label("Kind").select_option("rtsp")
+    page.get_by_label("Add a stream").get_by_label("Kind").select_option("rtsp")
     page.get_by_label("Address").fill(f"rtsp://user:secret@127.0.0.1:{unused_tcp_port}/live")
-    page.get_by_label("Name").fill("door")
+    page.get_by_label("Add a stream").get_by_label("Name").fill("door")
     page.get_by_role("button", name="Add", exact=True).click()
     row = page.locator("[data-stream=door]")
     expect(row.locator(".stream-reason")).to_contain_text("cannot be reached")
@@ -96,9 +96,9 @@ def test_a_camera_that_is_down_says_why_and_when_it_is_tried_again(page: Page, u
 
 def test_a_camera_that_dies_is_explained_over_the_picture_and_comes_back(page: Page) -> None:
     with gst_server("--clip", str(demo_clip())) as camera:
-        page.get_by_label("Kind").select_option("rtsp")
+        page.get_by_label("Add a stream").get_by_label("Kind").select_option("rtsp")
         page.get_by_label("Address").fill(camera.url())
-        page.get_by_label("Name").fill("gate")
+        page.get_by_label("Add a stream").get_by_label("Name").fill("gate")
         page.get_by_role("button", name="Add", exact=True).click()
         row = page.locator("[data-stream=gate]")
         expect(row).to_have_attribute("data-state", "live")

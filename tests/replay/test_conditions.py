@@ -10,11 +10,12 @@ from streamapp.errors import GalleryError
 from streamapp.faces import Mode
 from streamapp.identification import Identification
 from streamapp.models import Models
-from streamapp.replay.conditions import Conditions, UsedModel, conditions_of
+from streamapp.recording.entry import ModelInUse
+from streamapp.replay.conditions import Conditions, conditions_of
 from tests.replay.sessions import settings_of
 from tests.weights import models_folder
 
-NET = UsedModel(task="detect", variant="net", sha256="ab", runtime="onnxruntime 1")
+NET = ModelInUse(task="detect", variant="net", sha256="ab", runtime="onnxruntime 1")
 WAS = Conditions(
     app_version="0.1.0",
     mode=Mode.FULL,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from streamapp.errors import UsageError
 from streamapp.faces import Mode
-from streamapp.replay.conditions import Conditions, UsedModel
+from streamapp.recording.entry import ModelInUse
+from streamapp.replay.conditions import Conditions
 from streamapp.replay.differences import EXACT, differences
 from streamapp.replay.golden import GoldenHeader, checksum, read_record, write_golden
 from streamapp.results import Answered, FrameResult, Keyframe, Step
@@ -19,7 +20,7 @@ from tests.replay.results_made import analyses, result, track
 from tests.replay.sessions import write_results
 
 CHOSEN = Keyframe(("interval",), "interval")
-MODEL = UsedModel(task="detect", variant="net", sha256="ab" * 32, runtime="onnxruntime 1")
+MODEL = ModelInUse(task="detect", variant="net", sha256="ab" * 32, runtime="onnxruntime 1")
 RECORDING = json.dumps(
     {"recording": {"format": 1, "app_version": "0.1.0", "mode": "full", "stream": "cam", "codec": "h264"}}
 )

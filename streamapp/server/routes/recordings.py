@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, status
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 
 from streamapp.recording.entry import RecordingEntry
+from streamapp.recording.sidecar import named_lines
 from streamapp.runtime import Runtime
 from streamapp.server.schemas import RecordingList
 
@@ -46,15 +47,14 @@ def recordings_router(runtime: Runtime) -> APIRouter:
             path, media_type=media_type, filename=name, content_disposition_type="inline", headers=_PRIVATE
         )
 
-    @router.get("/{recording}/results", response_class=FileResponse)
-    async def results(recording: str) -> FileResponse:
-        """The results as JSON Lines: a header, then one FrameResult per picture that was analysed."""
-        return FileResponse(
-            await recordings.results(recording),
-            media_type="application/x-ndjson",
-            filename=f"{recording}.jsonl",
-            headers=_PRIVATE,
-        )
+    @router.get("/{recording}/results", response_class=StreamingResponse)
+    async def results(recording: str) -> StreamingResponse:
+        """The results as JSON Lines: a header, then one FrameResult per picture that was analysed. Names are those the
+        gallery has now."""
+        path = await recordings.results(recording)
+        headers = {"Content-Disposition": f'attachment; filename="{recording}.jsonl"', **_PRIVATE}
+        lines = named_lines(path, runtime.models.name_of)
+        return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
 
     @router.delete("/{recording}", status_code=status.HTTP_204_NO_CONTENT)
     async def delete_recording(recording: str) -> None:

@@ -1,0 +1,29 @@
+"""Names in results: recordings keep people by their id in the gallery, and are told with the names it has now. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from uuid import UUID
+
+from streamapp.results import Analyses, FrameResult, TrackResult
+
+NameOf = Callable[[UUID], str | None]
+"""The name of a person; None for somebody who is not, or no longer, in the gallery."""
+
+
+def renamed(result: FrameResult, name_of: NameOf) -> FrameResult:
+    """The people who were identified, with the names that `name_of` has for them."""
+    return replace(result, tracks=tuple(_renamed(track, name_of) for track in result.tracks))
+
+
+def nameless(result: FrameResult) -> FrameResult:
+    return renamed(result, lambda _: None)
+
+
+def _renamed(track: TrackResult, name_of: NameOf) -> TrackResult:
+    identity = track.analyses.get("identity")
+    if identity is None or identity.person_id is None:
+        return track
+    analyses: Analyses = {**track.analyses, "identity": replace(identity, name=name_of(identity.person_id))}
+    return replace(track, analyses=analyses)
