@@ -6,31 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from streamapp.errors import UsageError
 from streamapp.frame import Frame
+from streamapp.recording.entry import ENTRY_FILE, RESULTS_FILE, RecordingEntry
 from streamapp.results import DropReason, FrameResult
 from streamapp.sections import SourceSettings
 from streamapp.sources.base import EncodedPicture, FrameNumbering, Outlet, Pace
 from streamapp.sources.file import FileSource
 
-ENTRY_FILE, RESULTS_FILE = "recording.json", "results.jsonl"
 SAME_TIME_S = 0.0005
 """A picture is a result's if their times are this close: containers keep time in ticks."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    file: str
-    start_pts_s: float
-
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    parts: tuple[_Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +43,7 @@ def open_clip(path: Path) -> Clip:
             raise UsageError(f"there is no clip {path}")
         return Clip(path, (ClipPart(path),))
     try:
-        entry = _Entry.model_validate_json((path / ENTRY_FILE).read_bytes())
+        entry = RecordingEntry.model_validate_json((path / ENTRY_FILE).read_bytes())
     except (OSError, ValidationError) as error:
         raise UsageError(f"{path} is not the folder of a recording: it has no {ENTRY_FILE} of ours") from error
     parts = tuple(ClipPart(path / Path(part.file).name, part.start_pts_s) for part in entry.parts)

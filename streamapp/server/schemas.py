@@ -31,6 +31,7 @@ class StreamRequest(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$", description="Letters, digits, - and _.")]
     source: Annotated[str, Field(min_length=1, max_length=2048, description="rtsp://…, rtsps://…, demo, or file:NAME.")]
     mode: Mode | None = Field(None, description="How deep to analyse; unset: the server's default.")
+    record: bool = Field(False, description="Record it from its first picture on, so that it can be replayed exactly.")
 
 
 class StreamRecording(BaseModel):

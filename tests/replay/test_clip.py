@@ -6,11 +6,14 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from streamapp.errors import UsageError
-from streamapp.replay.clip import ENTRY_FILE, RESULTS_FILE, ClipSource, open_clip
+from streamapp.faces import Mode
+from streamapp.recording.entry import ENTRY_FILE, RESULTS_FILE, RecordingEntry
+from streamapp.replay.clip import ClipSource, open_clip
 from streamapp.results import FrameResult
 from streamapp.sections import SourceSettings
 from tests.coded_video import index_of, write_video
@@ -28,11 +31,19 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def recording(folder: Path, video: Path, *starts_s: float) -> Path:
     """A recording's folder, of the same video several times."""
-    parts = [{"file": f"video-{number}.mp4", "start_pts_s": start} for number, start in enumerate(starts_s, 1)]
-    for part in parts:
-        shutil.copy(video, folder / str(part["file"]))
-    (folder / ENTRY_FILE).write_text(json.dumps({"format": 1, "state": "complete", "parts": parts}))
+    parts = [(f"video-{number}.mp4", start) for number, start in enumerate(starts_s, 1)]
+    for file, _ in parts:
+        shutil.copy(video, folder / file)
+    write_entry(folder, parts)
     return folder
+
+
+def write_entry(folder: Path, parts: list[tuple[str, float]]) -> None:
+    entry = RecordingEntry(id=uuid4(), stream="cam", source="demo", mode=Mode.FAST, started_at=0.0)
+    told = entry.model_dump(mode="json")
+    shown = {"codec": "h264", "encoded": False, "width": 64, "height": 48, "last_pts_s": 1, "seconds": 1, "pictures": 1}
+    told["parts"] = [{"file": file, "start_pts_s": start_s, **shown} for file, start_s in parts]
+    (folder / ENTRY_FILE).write_text(json.dumps(told))
 
 
 async def delivered(path: Path, wanted: list[FrameResult] | None = None) -> list[tuple[int, float, int]]:
@@ -84,7 +95,6 @@ def test_what_is_no_clip_is_refused(tmp_path: Path, video: Path) -> None:
 
 
 def test_a_recording_names_no_file_elsewhere(tmp_path: Path, video: Path) -> None:
-    parts = [{"file": f"../{video.parent.name}/{video.name}", "start_pts_s": 0.0}]
-    (tmp_path / ENTRY_FILE).write_text(json.dumps({"parts": parts}))
-    with pytest.raises(UsageError, match="has no video"):
+    write_entry(tmp_path, [(f"../{video.parent.name}/{video.name}", 0.0)])
+    with pytest.raises(UsageError, match="not the folder of a recording"):
         open_clip(tmp_path)

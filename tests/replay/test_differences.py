@@ -86,7 +86,6 @@ CHANGES: dict[str, FrameResult] = {
     "landmarks": with_track(lambda told: replace(told, landmarks=None)),
     "state": with_track(lambda told: replace(told, state=TrackState.COASTING)),
     "skipped.liveness": with_track(lambda told: replace(told, skipped={"liveness": "stale"})),
-    "identity.name": with_analysis("identity", name="Grace"),
     "identity.person_id": with_analysis("identity", person_id=None),
     "identity.scores.net": with_analysis("identity", scores={"net": 0.5}),
     "identity.missing": with_analysis("identity", missing=()),
@@ -181,3 +180,9 @@ def test_every_track_of_both_sides_is_matched_once_and_ids_only_give_way_to_over
     for row, column in pairs:
         if row is not None and column is not None and was.tracks[row].id != now.tracks[column].id:
             assert overlaps[row, column] >= SAME_FACE
+
+
+def test_what_people_call_somebody_is_no_decision() -> None:
+    renamed = with_analysis("identity", name="Grace")
+    assert differences([FULL], [renamed]) == []
+    assert decision(renamed) == decision(FULL)

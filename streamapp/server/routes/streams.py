@@ -53,8 +53,17 @@ def streams_router(runtime: Runtime) -> APIRouter:
             description=address.redacted,
             added=True,
         )
+        if wanted.record:
+            await begin_recording(session)
         response.headers["Location"] = f"/streams/{session.name}"
         return info(session)
+
+    async def begin_recording(session: StreamSession) -> RecordingEntry:
+        version = runtime.models.identification.version
+        header = header_of(
+            session, runtime.settings, runtime.models.lineup, runtime.models.registry, gallery_version=version
+        )
+        return await runtime.recordings.start(session, header)
 
     @router.get("/{name}")
     async def show_stream(name: str) -> StreamInfo:
@@ -95,10 +104,7 @@ def streams_router(runtime: Runtime) -> APIRouter:
     @router.post("/{name}/recording", status_code=status.HTTP_201_CREATED)
     async def start_recording(name: str, response: Response) -> RecordingEntry:
         """Begins to record the stream: its video, as the source sends it where that can be played, and the results."""
-        session, models = runtime.stream(name), runtime.models
-        describe = partial(header_of, session, runtime.settings, models.lineup, models.registry)
-        header = await asyncio.to_thread(describe, gallery_version=models.identification.version)
-        entry = await runtime.recordings.start(session, header)
+        entry = await begin_recording(runtime.stream(name))
         response.headers["Location"] = f"/recordings/{entry.id}"
         return entry
 

@@ -11,6 +11,7 @@ import av
 import pytest
 
 from streamapp.sections import RecordingSettings
+from tests.fakes import NumberedSource
 from tests.recording.recorded import check_each_result_has_its_picture
 from tests.server.conftest import Bench, StartBench
 from tests.server.routes.test_webrtc import problem
@@ -80,6 +81,21 @@ async def test_a_stream_says_that_it_is_recorded(start_bench: StartBench, tmp_pa
         assert (await bench.http.get("/streams/door")).json()["recording"] is None
         assert problem(await bench.http.delete("/streams/door/recording")) == "not_found"
         assert 'streamapp_recordings_ended_total{state="complete"} 1.0' in (await bench.http.get("/metrics")).text
+
+
+async def test_a_stream_can_be_recorded_from_its_first_picture_on(
+    start_bench: StartBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source_at = "streamapp.server.routes.streams.source_at"
+    monkeypatch.setattr(source_at, lambda address, numbering, settings, loop: NumberedSource(numbering, codec="h264"))
+    async with start_bench(recordings=tmp_path) as bench:
+        added = await bench.http.post("/streams", json={"name": "door", "source": "demo", "record": True})
+        assert added.status_code == 201
+        recording = added.json()["recording"]
+        await until(lambda: any(entry.seconds >= 1 for entry in bench.runtime.recordings.active.values()))
+        await bench.http.delete("/streams/door/recording")
+        lines = (await bench.http.get(f"/recordings/{recording['id']}/results")).text.splitlines()
+        assert json.loads(lines[1])["frame"] == 0
 
 
 async def test_unknown_streams_and_recordings(start_bench: StartBench, tmp_path: Path) -> None:
