@@ -61,16 +61,20 @@ class ShotBook:
     def __init__(self) -> None:
         self._shots: dict[int, FaceShot] = {}
         self._leaps = LeapWatch()
+        self._tried: dict[int, int] = {}
+        """The frame of which a shot of each track was last taken, whether it was kept or not."""
 
     def consider(self, frame: Frame, tracks: Sequence[Track], reader: PixelReader) -> Mapping[int, FaceShot]:
-        """Takes a shot of the track that this frame shows best against its shots so far, as each costs a millisecond;
-        gives the best of each track there is."""
+        """Takes one shot, as each costs a millisecond: of those tracks that this frame shows better than their shots so
+        far, the one whose turn it is, and of new ones the best. Gives the best of each track there is."""
         alive = {track.id for track in tracks} - self._leaps.observe(tracks)
         self._shots = {track_id: shot for track_id, shot in self._shots.items() if track_id in alive}
         seen = [track for track in tracks if track.state is TrackState.CONFIRMED]
         promising = [(gain, track) for track in seen if (gain := self._gain(track, frame.pts_s)) > MIN_GAIN]
         if promising:
-            self._take(frame, min(promising, key=lambda pair: (-pair[0], pair[1].id))[1], reader)
+            turn = min(promising, key=lambda pair: (self._tried.get(pair[1].id, -1), -pair[0], pair[1].id))[1]
+            self._tried = {track.id: self._tried.get(track.id, -1) for track in tracks} | {turn.id: frame.index}
+            self._take(frame, turn, reader)
         return dict(self._shots)
 
     def _take(self, frame: Frame, track: Track, reader: PixelReader) -> None:

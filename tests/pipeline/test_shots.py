@@ -111,6 +111,15 @@ def test_one_shot_is_taken_per_frame_and_every_track_has_its_turn() -> None:
     assert counts == [1, 2, 3, 4, 4]
 
 
+def test_a_face_of_which_no_shot_is_ever_good_does_not_take_the_turns_of_others() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    rgb[:, 340:] = 128  # a false detection on a wall
+    half = VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+    book, face, wall = ShotBook(), track(), track((450.0, 150.0, 570.0, 290.0), 2)
+    shots = [book.consider(frame(index, video=half), [face, wall], PixelReader()) for index in range(61)]
+    assert 3 <= len({seen[1].frame for seen in shots[1:]}) <= 6
+
+
 def test_coasting_tracks_are_not_shot_and_those_gone_are_forgotten() -> None:
     book, reader = ShotBook(), PixelReader()
     assert book.consider(noise(0), [track(state=TrackState.COASTING)], reader) == {}
