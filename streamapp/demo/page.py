@@ -31,7 +31,7 @@ def why_absent(settings: Settings) -> str | None:
     if not settings.demo.enabled:
         return "the demo page is switched off; set demo.enabled = true"
     if not is_loopback(settings.server.host):
-        return "the demo page has no login and is there only where the server listens on a loopback address"
+        return "the demo page is there only where the server listens on a loopback address"
     if not library.is_installed():
         return f"the demo page needs Gradio: {library.INSTALL}"
     return None
