@@ -66,11 +66,11 @@ def test_a_plan_for_a_small_budget_says_what_swaps_and_a_wrong_one_what_is_wrong
     browser: Browser, server: ServerProcess
 ) -> None:
     with open_page(browser, f"{server.url}/memory.html", viewport=PHONE, color_scheme="dark") as page:
-        page.get_by_label("Budget").fill("900")
+        page.get_by_label("Budget").fill("1200")
         page.get_by_label("Profile").select_option("full")
         page.get_by_role("button", name="Plan").click()
         expect(page.locator("#plan")).to_contain_text("swaps")
-        expected = server.get("/plan?budget_mb=900&profile=full")
+        expected = server.get("/plan?budget_mb=1200&profile=full")
         fates = [placement["fate"] for placement in expected["plan"]["placements"]]
         expect(page.locator("#plan tbody tr")).to_have_count(len(fates))
         page.get_by_label("Budget").fill("20")

@@ -75,7 +75,7 @@ def test_the_page_fits_a_phone(camera_browser: Browser, server: ServerProcess) -
 def test_everything_can_be_reached_by_keyboard(camera_browser: Browser, server: ServerProcess) -> None:
     with open_page(camera_browser, server.url) as page:
         reached = []
-        for _ in range(12):
+        for _ in range(20):
             page.keyboard.press("Tab")
             reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
         assert reached[0] == "Skip to the video"

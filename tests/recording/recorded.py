@@ -97,11 +97,17 @@ def pictures_by_time(folder: Path, entry: RecordingEntry) -> list[tuple[float, a
 
 
 def check_each_result_has_its_picture(
-    folder: Path, outputs: list[Output], *, max_error: float = 0.0, fps: float = 30
+    folder: Path,
+    outputs: list[Output],
+    *,
+    max_error: float = 0.0,
+    fps: float = 30,
+    entry: RecordingEntry | None = None,
 ) -> int:
     """Finds each result's picture by time, within half a frame, and compares it with the picture that was analysed:
-    mean difference of RGB at most `max_error`. Returns how many results there are."""
-    entry = RecordingEntry.load(folder)
+    mean difference of RGB at most `max_error`. entry: where the folder could not be told. Returns how many there are.
+    """
+    entry = entry or RecordingEntry.load(folder)
     begun = read_header(folder / RESULTS_FILE)
     assert (begun.id, begun.start_pts_s) == (entry.id, entry.parts[0].start_pts_s)
     pictures = pictures_by_time(folder, entry)

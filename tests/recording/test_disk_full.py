@@ -64,7 +64,8 @@ async def test_no_space_left_on_the_device(tmp_path: Path, small_disk: Path, cod
         assert shown.reason is not None
         assert "No space left" in shown.reason
         folder = stream.folder(shown)
-        assert check_each_result_has_its_picture(folder, stream.sink.outputs, max_error=4 if coded_here else 0) > 0
+        max_error = 4 if coded_here else 0
+        assert check_each_result_has_its_picture(folder, stream.sink.outputs, max_error=max_error, entry=shown) > 0
         on_disk = RecordingEntry.load(folder)
         assert on_disk.state in (RecordingState.DISK_FULL, RecordingState.RECORDING)  # no room to write it down
 

@@ -179,7 +179,7 @@ async def test_coded_pictures_have_the_times_of_their_frames() -> None:
     with pytest.raises(PublisherGone):
         await source(ScriptedTrack([p for n, p in enumerate(pictures(4)) if n != 2], then_end=True), timing).run(outlet)
     assert [picture.data for picture in outlet.coded] == [b"\1", b"\2", b"\3"]
-    assert [picture.pts_s for picture in outlet.coded] == pytest.approx([1 / 30, 2 / 30, 3 / 30])
+    assert [picture.pts_s for picture in outlet.coded] == pytest.approx([1 / 30, 2 / 30, 3 / 30], abs=1e-6)
     times_s = {frame.pts_s for frame in outlet.frames}
     assert {outlet.coded[0].pts_s, outlet.coded[2].pts_s} <= times_s, "exactly, not nearly"
     assert {frame.codec for frame in outlet.frames} == {"vp8"}
