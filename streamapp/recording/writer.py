@@ -68,8 +68,10 @@ class RecordingWriter:
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             check_free_space(free_bytes(root), settings)
-            self.folder.mkdir(mode=0o700)
-            self._sidecar = SidecarWriter(self.folder)
+            hidden = root / f".{header.id}.new"  # until it is locked, it would look like one that was cut off
+            hidden.mkdir(mode=0o700)
+            self._sidecar = SidecarWriter(hidden)
+            hidden.rename(self.folder)
             self._entry.save(self.folder)
         except OSError as error:
             raise _ended(error) from error
