@@ -24,6 +24,7 @@ from streamapp.sections import PipelineSettings
 from streamapp.settings import Settings
 from tests.coded_video import write_video
 from tests.replay.sessions import frames_of, settings_of, write_results
+from tests.replay.test_clip import write_entry
 from tests.test_cli import streamapp
 from tests.weights import models_folder
 
@@ -165,8 +166,7 @@ async def test_a_recording_is_replayed_against_its_own_results(
 ) -> None:
     """As it is on disk: a folder with the videos, what it says of them, and the results from the first I-frame on."""
     shutil.copy(DEMO, tmp_path / "video-1.mp4")
-    parts = [{"file": "video-1.mp4", "start_pts_s": 100.0}]
-    (tmp_path / "recording.json").write_text(json.dumps({"format": 1, "parts": parts}))
+    write_entry(tmp_path, [("video-1.mp4", 100.0)])
     recorded = [replace(one, frame=one.frame + 5, pts_s=one.pts_s + 100) for one in read_record(results).results]
     header = {"recording": {"format": 1, "app_version": __version__, "mode": "fast", "stream": "cam"}}
     write_results(tmp_path / "results.jsonl", recorded, header=json.dumps(header))
