@@ -37,16 +37,18 @@ def main() -> None:
         write_camera(demo_clip(), CAMERA, s=14)
         models = models_folder(Path(tempfile.mkdtemp(dir=folder)))
         with (
-            serving(Path(folder), settings={"MODELS__DIR": str(models)}) as server,
+            serving(
+                Path(folder), settings={"MODELS__DIR": str(models), "SOURCES__ALLOWED_NETWORKS": '["127.0.0.0/8"]'}
+            ) as server,
             open_browser(camera=CAMERA) as browser,
             open_page(browser, server.url, viewport=SIZE) as page,
         ):
-            page.get_by_label("Name").fill("entrance")
+            page.get_by_label("Add a stream").get_by_label("Name").fill("entrance")
             page.get_by_role("button", name="Add", exact=True).click()
             expect(page.locator("[data-stream=entrance]")).to_have_attribute("data-state", "live")
-            page.get_by_label("Kind").select_option("rtsp")
+            page.get_by_label("Add a stream").get_by_label("Kind").select_option("rtsp")
             page.get_by_label("Address").fill(DOWN)
-            page.get_by_label("Name").fill("parking")
+            page.get_by_label("Add a stream").get_by_label("Name").fill("parking")
             page.get_by_role("button", name="Add", exact=True).click()
             page.get_by_label("Camera").get_by_label("Depth").select_option("full")
             page.get_by_role("button", name="Start camera").click()
