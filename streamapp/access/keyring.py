@@ -54,6 +54,7 @@ class Keyring:
         self._clock = clock
         self._grants: dict[Token, Grant] = {}
         self._version: tuple[int, ...] | None = None
+        self._looking = asyncio.Lock()
         self._fault: str | None = None
 
     def load(self) -> None:
@@ -69,6 +70,24 @@ class Keyring:
 
     async def look(self) -> None:
         """Takes over a change of the file, and ends what has expired."""
+        async with self._looking:
+            await self._look()
+
+    @property
+    def valid_count(self) -> int:
+        now = self._clock()
+        return sum(not token.has_expired(now) for token in self._grants)
+
+    async def find(self, secret: str) -> Grant | None:
+        """The grant of a secret, which may have expired. Looks at the file before it knows none: a token is good from
+        the moment it is made."""
+        grant = self._held(secret)
+        if grant is None and self.requires_tokens:
+            await self.look()
+            grant = self._held(secret)
+        return grant
+
+    async def _look(self) -> None:
         try:
             version = await asyncio.to_thread(self._file.version)
             if version != self._version:
@@ -85,13 +104,8 @@ class Keyring:
             if not grant.has_ended and grant.token.has_expired(self._clock()):
                 grant.end()
 
-    @property
-    def valid_count(self) -> int:
-        now = self._clock()
-        return sum(not token.has_expired(now) for token in self._grants)
-
-    def find(self, secret: str) -> Grant | None:
-        """The grant of a secret, which may have expired. All are compared, whichever it is."""
+    def _held(self, secret: str) -> Grant | None:
+        """All are compared, whichever it is."""
         wanted, found = digest(secret), None
         for token, grant in self._grants.items():
             if hmac.compare_digest(token.digest, wanted):

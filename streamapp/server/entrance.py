@@ -31,10 +31,10 @@ class Visitors:
         self.keyring = keyring
         self._lockout = Lockout()
 
-    def admit(self, client: str, secret: str) -> Grant:
+    async def admit(self, client: str, secret: str) -> Grant:
         """The grant of a secret. Raises TokenInvalid, LockedOut."""
         self._lockout.check(client)
-        grant = self.keyring.find(secret) if len(secret) <= MAX_SECRET_CHARACTERS else None
+        grant = await self.keyring.find(secret) if len(secret) <= MAX_SECRET_CHARACTERS else None
         if grant is None:
             self._lockout.failed(client, digest(secret))
             raise TokenInvalid("this token is not known; it may have been revoked")
@@ -43,10 +43,10 @@ class Visitors:
             raise TokenInvalid(f"the token {grant.token.name} is over; ask for a new one")
         return grant
 
-    def identify(self, scope: Scope) -> Grant | None:
+    async def identify(self, scope: Scope) -> Grant | None:
         """Who asks, by header or else by cookie; None: nobody in particular. Raises TokenInvalid, LockedOut."""
         secret = _presented(scope)
-        return None if secret is None else self.admit(client_of(scope), secret)
+        return None if secret is None else await self.admit(client_of(scope), secret)
 
 
 class Entrance:
@@ -73,7 +73,7 @@ class Entrance:
             await self._app(scope, receive, send)
             return
         try:
-            grant = self._visitors.identify(scope)
+            grant = await self._visitors.identify(scope)
             if grant is None and needs is Entry.REDUCED:
                 await self._app(scope, receive, send)
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 
@@ -37,24 +38,33 @@ def loaded(file: TokenFile, clock: Clock | None = None) -> Keyring:
     return keyring
 
 
-def test_without_a_file_none_is_needed(file: TokenFile) -> None:
+async def test_without_a_file_none_is_needed(file: TokenFile) -> None:
     keyring = loaded(file)
     assert not keyring.requires_tokens
     assert keyring.valid_count == 0
-    assert keyring.find("anything") is None
+    assert await keyring.find("anything") is None
 
 
-def test_a_secret_is_found_and_nothing_like_it(file: TokenFile) -> None:
+async def test_a_secret_is_found_and_nothing_like_it(file: TokenFile) -> None:
     secret, other = put(file), put(file, "tablet")
     keyring = loaded(file)
-    grant = keyring.find(secret)
+    grant = await keyring.find(secret)
     assert grant is not None
     assert grant.token.name == "phone"
     assert grant.may(Scope.VIEW)
     assert not grant.may(Scope.GALLERY)
-    assert keyring.find(other) is not grant
+    assert await keyring.find(other) is not grant
     for wrong in ("", secret[:-1], secret + "x", secret.upper(), grant.token.digest, grant.token.id):
-        assert keyring.find(wrong) is None
+        assert await keyring.find(wrong) is None
+
+
+async def test_a_token_is_good_from_the_moment_it_is_made(file: TokenFile) -> None:
+    put(file)
+    keyring = loaded(file)
+    secret = put(file, "tablet")
+    found = await asyncio.gather(*(keyring.find(secret) for _ in range(8)))
+    assert {grant.token.name for grant in found if grant} == {"tablet"}
+    assert all(found)
 
 
 async def test_a_token_made_later_is_taken_over_and_closes_an_open_server(file: TokenFile) -> None:
@@ -62,13 +72,13 @@ async def test_a_token_made_later_is_taken_over_and_closes_an_open_server(file: 
     secret = put(file)
     await keyring.look()
     assert keyring.requires_tokens
-    assert keyring.find(secret) is not None
+    assert await keyring.find(secret) is not None
 
 
 async def test_a_revoked_token_ends_once_and_others_go_on(file: TokenFile) -> None:
     secret, other = put(file), put(file, "tablet")
     keyring = loaded(file)
-    grant, kept = keyring.find(secret), keyring.find(other)
+    grant, kept = await keyring.find(secret), await keyring.find(other)
     assert grant is not None
     assert kept is not None
     ends: list[str] = []
@@ -80,8 +90,8 @@ async def test_a_revoked_token_ends_once_and_others_go_on(file: TokenFile) -> No
     await keyring.look()
     await keyring.look()
     assert ends == ["a"]
-    assert keyring.find(secret) is None
-    assert keyring.find(other) is kept
+    assert await keyring.find(secret) is None
+    assert await keyring.find(other) is kept
     assert not grant.may(Scope.VIEW)
     grant.on_end(lambda: ends.append("late"))
     assert ends == ["a", "late"]
@@ -91,7 +101,7 @@ async def test_a_token_ends_when_its_time_has_come(file: TokenFile) -> None:
     clock = Clock()
     secret = put(file, lifetime_s=60)
     keyring = loaded(file, clock)
-    grant = keyring.find(secret)
+    grant = await keyring.find(secret)
     assert grant is not None
     ends: list[str] = []
     grant.on_end(lambda: ends.append("over"))
@@ -110,16 +120,16 @@ async def test_a_file_that_is_gone_or_damaged_lets_nobody_in(file: TokenFile, ca
     file.path.write_bytes(b"damaged")
     for _ in range(3):
         await keyring.look()
-    assert keyring.find(secret) is None
+    assert await keyring.find(secret) is None
     assert keyring.requires_tokens
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
     file.path.write_bytes(kept)
     await keyring.look()
-    assert keyring.find(secret) is not None
+    assert await keyring.find(secret) is not None
     file.path.unlink()
     await keyring.look()
-    assert keyring.find(secret) is None
+    assert await keyring.find(secret) is None
     assert keyring.requires_tokens
 
 

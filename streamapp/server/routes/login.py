@@ -45,7 +45,7 @@ def login_router(visitors: Visitors) -> APIRouter:
         """Who the browser is here. 401 if it holds a token that is not valid."""
         if not visitors.keyring.requires_tokens:
             return Login(required=False)
-        grant = visitors.identify(request.scope)
+        grant = await visitors.identify(request.scope)
         return Login.of(grant) if grant else Login(required=True, scopes=[])
 
     @router.post("")
@@ -54,7 +54,7 @@ def login_router(visitors: Visitors) -> APIRouter:
         if not visitors.keyring.requires_tokens:
             return Login(required=False)
         secret = given.token.get_secret_value().strip()
-        grant = visitors.admit(client_of(request.scope), secret)
+        grant = await visitors.admit(client_of(request.scope), secret)
         expires_at = grant.token.expires_at
         left_s = MAX_AGE_S if expires_at is None else int(expires_at - time.time())
         remember(response, request.scope, secret, max(1, min(left_s, MAX_AGE_S)))
