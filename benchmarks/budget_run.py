@@ -21,7 +21,7 @@ import uvloop
 from pydantic import BaseModel
 
 from benchmarks.budget_watch import CLIENTS, Books, Clients, Jobs, Resident
-from benchmarks.live import FPS, ClipCamera, ResultLog, frame_path_ms, hall, percentile
+from benchmarks.live import FPS, ClipCamera, frame_path_ms, hall, percentile
 from benchmarks.media import Size, pictures
 from benchmarks.noise_models import installed
 from streamapp.choices import DeviceChoice, Profile
@@ -30,6 +30,7 @@ from streamapp.frame import Image
 from streamapp.runtime import Runtime, tune_process
 from streamapp.sections import ModelSettings, SchedulerSettings
 from streamapp.settings import Settings
+from streamapp.sinks.result_log import ResultLog
 
 SETTLE_S = 0.5
 CLIP_S = 4.0

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.live import ResultLog
 from benchmarks.media import shared_dir
 from benchmarks.report import Cell, Figure, Table, progress
 from streamapp.evaluation.crop_log import LABELS, CropLog, labels_of
@@ -23,6 +22,7 @@ from streamapp.results import FrameResult
 from streamapp.runtime import Runtime
 from streamapp.settings import Settings
 from streamapp.sinks.base import Inbox
+from streamapp.sinks.result_log import ResultLog
 from streamapp.sources.base import Pace
 from streamapp.sources.file import FileSource
 from streamapp.zoo import catalogue

@@ -17,7 +17,6 @@ import numpy as np
 from benchmarks.media import HD, Size, decoded, shared_dir
 from streamapp.results import FrameResult
 from streamapp.settings import Settings
-from streamapp.sinks.base import Inbox
 from streamapp.sources.base import FrameNumbering, Outlet
 
 FPS = 30
@@ -94,19 +93,6 @@ class ClipCamera:
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             picture = self._pictures[number % len(self._pictures)]
             outlet.offer(self._numbering.frame(picture, number / FPS, arrived_s=due_s))
-
-
-class ResultLog:
-    """A sink that keeps every result, without its frame."""
-
-    lossless = True
-
-    def __init__(self) -> None:
-        self.results: list[FrameResult] = []
-
-    async def run(self, inbox: Inbox) -> None:
-        while (output := await inbox.get()) is not None:
-            self.results.append(output.result)
 
 
 def frame_path_ms(result: FrameResult) -> float:

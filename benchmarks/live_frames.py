@@ -10,12 +10,13 @@ from typing import ClassVar
 
 import av
 
-from benchmarks.live import FPS, FRAME_PATH, ClipCamera, ResultLog, frame_path_ms, hall, percentile, street
+from benchmarks.live import FPS, FRAME_PATH, ClipCamera, frame_path_ms, hall, percentile, street
 from benchmarks.report import Cell, Figure, Table, progress
 from streamapp.faces import Mode
 from streamapp.results import DropReason, FrameResult
 from streamapp.runtime import Runtime
 from streamapp.settings import Settings
+from streamapp.sinks.result_log import ResultLog
 
 FPS_GOAL, FRAME_PATH_GOAL_MS = 29.5, 8.0
 SETTLE_S = 1.0

@@ -2,8 +2,8 @@
 
 const CONFIRM_MS = 4000;
 
-/** Calls `act` on the second press, unless too much time has passed since the first. */
-export function confirmed(button, act) {
+/** Calls `act` on the second press, unless too much time has passed since the first, which asks `question`. */
+export function confirmed(button, act, question = "Really?") {
   const label = button.textContent;
   let timer = 0;
   const disarm = () => {
@@ -14,7 +14,7 @@ export function confirmed(button, act) {
   button.addEventListener("click", async () => {
     if (!button.hasAttribute("data-armed")) {
       button.setAttribute("data-armed", "");
-      button.textContent = "Really?";
+      button.textContent = question;
       timer = setTimeout(disarm, CONFIRM_MS);
       return;
     }

@@ -1,9 +1,8 @@
 // The list of people in the gallery: when their consent ends, everything about them as a file, and erasure.
 
+import { confirmed } from "./confirmed.js";
 import { explain } from "./failures.js";
 import { erasePerson, exportOf, listPeople } from "./gallery.js";
-
-const CONFIRM_MS = 4000;
 
 export class People {
   #list;
@@ -50,32 +49,18 @@ export class People {
     file.setAttribute("aria-label", `Everything about ${name} as a file`);
     const erase = row.querySelector(".person-erase");
     erase.setAttribute("aria-label", `Erase ${name}`);
-    erase.addEventListener("click", () => this.#erase(id, row, erase));
+    confirmed(erase, () => this.#erase(id, row), "For good?");
     return row;
   }
 
-  async #erase(id, row, button) {
-    if (!button.hasAttribute("data-armed")) {
-      button.setAttribute("data-armed", "");
-      button.textContent = "For good?";
-      setTimeout(() => disarm(button), CONFIRM_MS);
-      return;
-    }
-    button.disabled = true;
+  async #erase(id, row) {
     try {
       await erasePerson(id);
       await this.refresh();
     } catch (error) {
       row.querySelector(".person-terms").textContent = explain(error).advice;
-      button.disabled = false;
-      disarm(button);
     }
   }
-}
-
-function disarm(button) {
-  button.removeAttribute("data-armed");
-  button.textContent = "Erase";
 }
 
 const day = (time) => new Date(time).toLocaleDateString();

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from uuid import UUID
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from streamapp.evaluation.enrolling import CLIENT, DEADLINE_S
 from streamapp.faces import TrackState
 from streamapp.frame import PixelReader
 from streamapp.gallery.identity_rules import VoteRules
+from streamapp.gallery.people import NameOf
 from streamapp.gallery.search import SearchResult
 from streamapp.models import Models
 from streamapp.pipeline.aggregate import FaceHistory, Findings, Moment
@@ -28,8 +28,6 @@ from streamapp.sinks.base import Inbox, Output
 LIVENESS, GENDER, AGE_BAND, DEEPFAKE_BAND = "liveness", "gender", "age band", "deepfake band"
 LABELS = (LIVENESS, GENDER, AGE_BAND, DEEPFAKE_BAND)
 AGE_BAND_YEARS = 10
-
-NameOf = Callable[[UUID], str | None]
 
 
 @dataclass(frozen=True, slots=True)

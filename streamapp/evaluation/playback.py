@@ -12,25 +12,13 @@ from streamapp.pipeline.board import ResultBoard
 from streamapp.results import FrameResult
 from streamapp.runtime import Runtime
 from streamapp.settings import Settings
-from streamapp.sinks.base import Inbox, Sink
+from streamapp.sinks.base import Sink
+from streamapp.sinks.result_log import ResultLog
 from streamapp.sources.base import Pace, SourceState
 from streamapp.sources.file import FileSource
 
 STREAM = "clip"
 T = TypeVar("T")
-
-
-class ResultLog:
-    """A sink that keeps every result, without its frame."""
-
-    lossless = True
-
-    def __init__(self) -> None:
-        self.results: list[FrameResult] = []
-
-    async def run(self, inbox: Inbox) -> None:
-        while (output := await inbox.get()) is not None:
-            self.results.append(output.result)
 
 
 async def play(

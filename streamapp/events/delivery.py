@@ -13,9 +13,10 @@ from uuid import UUID
 
 from streamapp.errors import DeliveryFailed, DeliveryRefused, TargetGone
 from streamapp.events.event import Event
-from streamapp.events.message import EventMessage, NameOf
+from streamapp.events.message import EventMessage
 from streamapp.events.store import without
 from streamapp.events.target import Link, Outcome, Target, TargetHealth, TargetState
+from streamapp.gallery.people import NameOf
 from streamapp.log import redact
 
 FIRST_WAIT_S = 1.0

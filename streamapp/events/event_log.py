@@ -18,7 +18,7 @@ from streamapp.events.delivery import Delivery
 from streamapp.events.event import Event, EventIds
 from streamapp.events.event_table import EventTable
 from streamapp.events.feed import EventFeed
-from streamapp.events.message import EventMessage, NameOf
+from streamapp.events.message import EventMessage
 from streamapp.events.outages import OutageRules
 from streamapp.events.search import EventFilter, EventQuery
 from streamapp.events.store import EventRetention, EventStore
@@ -26,6 +26,7 @@ from streamapp.events.target import Target, TargetHealth
 from streamapp.events.visits import VisitRules, VisitTimes
 from streamapp.events.watcher import StreamWatcher
 from streamapp.events.webhook import Webhook
+from streamapp.gallery.people import NameOf
 from streamapp.results import DropReason
 
 TEND_S = 60.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -10,9 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from streamapp.choices import EventKind
 from streamapp.events.event import Event
-
-NameOf = Callable[[UUID], str | None]
-"""The name of a person; None for somebody who is not, or no longer, in the gallery."""
+from streamapp.gallery.people import NameOf
 
 
 class EventMessage(BaseModel):

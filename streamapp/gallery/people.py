@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from streamapp.errors import EnrolmentInvalid
 from streamapp.findings import Embedding
 
+NameOf = Callable[[UUID], str | None]
+"""The name of a person; None for somebody who is not, or no longer, in the gallery."""
 MAX_NAME_LENGTH = 200
 _LENGTH_TOLERANCE = 1e-3
 MAX_SAMPLES = 50

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from streamapp.faces import Floats, Point, Track
 from streamapp.findings import Embedding
 from streamapp.frame import Box
 from streamapp.gallery.identity_rules import VoteRules
+from streamapp.gallery.people import NameOf
 from streamapp.pipeline.aggregate import FaceHistory, Findings, Moment
 from streamapp.pipeline.answers import Answer
 from streamapp.pipeline.identities import Identities, Identity, Look
@@ -54,7 +55,7 @@ class ResultBoard:
     """Of one stream; `now_s` and `at_s` are seconds of the stream. rules, name_of: as in Identities. Used on one
     thread."""
 
-    def __init__(self, rules: VoteRules | None = None, name_of: Callable[[UUID], str | None] = lambda _: None) -> None:
+    def __init__(self, rules: VoteRules | None = None, name_of: NameOf = lambda _: None) -> None:
         self._known: dict[int, _Known] = {}
         self._identities = Identities(rules or VoteRules(), name_of)
         self._disputed: set[int] = set()

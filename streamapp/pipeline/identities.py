@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from streamapp.gallery.identity_rules import IdentityDecision, VoteRules
 from streamapp.gallery.identity_votes import IdentityVotes, decide
+from streamapp.gallery.people import NameOf
 from streamapp.gallery.search import SearchResult
 from streamapp.results import LivenessState
 
@@ -33,7 +34,7 @@ class Identity:
 class Identities:
     """name_of: the name of somebody in the gallery; None for those who are no longer there. Used on one thread."""
 
-    def __init__(self, rules: VoteRules, name_of: Callable[[UUID], str | None]) -> None:
+    def __init__(self, rules: VoteRules, name_of: NameOf) -> None:
         self._rules = rules
         self._name_of = name_of
         self._votes: dict[int, IdentityVotes] = {}

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from uuid import UUID
 
+from streamapp.gallery.people import NameOf
 from streamapp.results import Analyses, FrameResult, TrackResult
-
-NameOf = Callable[[UUID], str | None]
-"""The name of a person; None for somebody who is not, or no longer, in the gallery."""
 
 
 def renamed(result: FrameResult, name_of: NameOf) -> FrameResult:

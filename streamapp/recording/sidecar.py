@@ -13,8 +13,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from streamapp.errors import RecordingFailed
+from streamapp.gallery.people import NameOf
 from streamapp.recording.entry import RESULTS_FILE, RecordingHeader, SidecarHead
-from streamapp.recording.names import NameOf, nameless, renamed
+from streamapp.recording.names import nameless, renamed
 from streamapp.results import FrameResult, IdentityState
 
 _UNITS_PER_S = 100_000

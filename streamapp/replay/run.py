@@ -20,7 +20,7 @@ from streamapp.replay.conditions import Conditions, conditions_of
 from streamapp.replay.golden import Record
 from streamapp.results import FrameResult
 from streamapp.settings import Settings
-from streamapp.sinks.base import Inbox
+from streamapp.sinks.result_log import ResultLog
 from streamapp.sources.base import SourceState
 from streamapp.zoo.registry import open_screener
 
@@ -41,7 +41,7 @@ async def replay(clip: Clip, mode: Mode, settings: Settings, record: Record | No
     SourceError for a clip that cannot be decoded."""
     schedule = Schedule(record.results) if record is not None and record.is_live else None
     wanted = record.results if record is not None and record.is_live else None
-    collector, failure = _Collector(), None
+    collector, failure = ResultLog(), None
     async with Models.start(settings) as models:
         conditions = await conditions_of(mode, models, settings)
         session = StreamSession(
@@ -77,19 +77,6 @@ def _check_pictures(clip: Clip, record: Record, results: list[FrameResult]) -> N
         raise UsageError(f"{clip.path} has none of the pictures of {record.name}: that is of another clip")
     if any(now[frame] != size for frame, size in was.items()):
         raise UsageError(f"the pictures of {clip.path} have another size than those of {record.name}")
-
-
-class _Collector:
-    """A sink that keeps the results, without their pictures."""
-
-    lossless = True
-
-    def __init__(self) -> None:
-        self.results: list[FrameResult] = []
-
-    async def run(self, inbox: Inbox) -> None:
-        while (output := await inbox.get()) is not None:
-            self.results.append(output.result)
 
 
 class _Onlooker:

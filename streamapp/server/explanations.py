@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from streamapp.gallery.identity_rules import IdentityDecision, Skip
+from streamapp.gallery.people import NameOf
 from streamapp.results import IdentityReason, IdentityState, TrackResult
 
 
@@ -74,7 +74,7 @@ class IdentityExplanation(BaseModel):
     rejected: list[UUID] = Field(description="People this face was said not to be.")
 
     @classmethod
-    def of(cls, decision: IdentityDecision, name_of: Callable[[UUID], str | None]) -> IdentityExplanation:
+    def of(cls, decision: IdentityDecision, name_of: NameOf) -> IdentityExplanation:
         limits = decision.thresholds
         return cls(
             state=decision.state,
