@@ -142,7 +142,8 @@ class StreamRecorder:
     async def _write(self) -> None:
         taken = tuple(self._taken)
         self._taken.clear()
-        coded = self._coded.take_all() if self._coded is not None else []
+        size_known = self._size != (0, 0)  # files of some codecs begin with it
+        coded = self._coded.take_all() if self._coded is not None and size_known else []
         if coded and self._coded is not None and self._drops_before == 0:
             self._drops_before = self._coded.drops  # before the first I-frame nothing was lost
         await self._on_thread(partial(self._write_now, coded, taken))

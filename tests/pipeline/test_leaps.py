@@ -29,7 +29,7 @@ def test_a_fast_face_does_not_leap_once_it_is_on_its_way() -> None:
 
 
 @pytest.mark.parametrize(
-    "there", [at(140 + 0.3 * WIDTH), at(140, 100 - 0.3 * WIDTH), at(140, width=52), at(140, width=30)]
+    "there", [at(140 + 0.45 * WIDTH), at(140, 100 - 0.45 * WIDTH), at(140, width=57), at(140, width=28)]
 )
 def test_a_box_that_is_elsewhere_or_of_another_size_has_leapt(there: Track) -> None:
     on_its_way = [at(100 + 4 * n) for n in range(10)]

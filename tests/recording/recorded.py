@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -67,10 +68,15 @@ class RecordedStream:
 
 @asynccontextmanager
 async def streaming(
-    folder: Path, make_source: Callable[[FrameNumbering], Source], **recording: object
+    folder: Path,
+    make_source: Callable[[FrameNumbering], Source],
+    *,
+    gate: threading.Event | None = None,
+    **recording: object,
 ) -> AsyncIterator[RecordedStream]:
+    """gate: each frame's screening waits for it."""
     settings = settings_for(folder, **recording)
-    async with Runtime.start(settings, lambda: ScriptedScreener([[FACE]])) as runtime:
+    async with Runtime.start(settings, lambda: ScriptedScreener([[FACE]], gate=gate)) as runtime:
         session = runtime.open_stream("cam", make_source, mode=Mode.FAST)
         sink = CollectingSink()
         session.attach(sink)

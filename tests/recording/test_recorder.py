@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 
 from streamapp.errors import Conflict, NotFound
 from streamapp.recording.entry import RecordingEntry, RecordingState
+from streamapp.recording.recorder import WRITE_INTERVAL_S
 from streamapp.recording.sidecar import read_header
-from streamapp.sources.base import FrameNumbering, Source
+from streamapp.sections import SourceSettings
+from streamapp.sources.base import FrameNumbering, Pace, Source
+from streamapp.sources.file import FileSource
 from tests.fakes import NumberedSource
+from tests.recording.killed import Kind, clip_of
 from tests.recording.recorded import check_each_result_has_its_picture, header, results_in, streaming
 from tests.waiting import until
 
@@ -70,6 +75,24 @@ async def test_it_ends_with_its_stream(tmp_path: Path) -> None:
     on_disk = RecordingEntry.load(stream.folder(entry))
     assert (on_disk.state, on_disk.reason, on_disk.dropped) == (RecordingState.COMPLETE, None, 0)
     assert check_each_result_has_its_picture(stream.folder(entry), stream.sink.outputs, max_error=5) > 10
+
+
+async def test_coded_pictures_that_come_before_the_first_result_are_kept(tmp_path: Path) -> None:
+    clip = clip_of(Kind.VP8, tmp_path)
+    gate = threading.Event()
+
+    def source(numbering: FrameNumbering) -> Source:
+        return FileSource(clip, numbering, SourceSettings(), pace=Pace.REALTIME)
+
+    async with streaming(tmp_path, source, gate=gate) as stream:
+        entry = await stream.start()
+        await asyncio.sleep(3 * WRITE_INTERVAL_S)  # what was coded is written now, if it is not kept
+        gate.set()
+        await stream.until_seconds(1.0)
+        done = await stream.recordings.stop(stream.session)
+        assert (done.state, done.parts[0].start_pts_s) == (RecordingState.COMPLETE, 0.0)
+        assert (done.parts[0].width, done.parts[0].height) == (160, 120)
+        assert check_each_result_has_its_picture(stream.folder(entry), stream.sink.outputs, max_error=5) > 1
 
 
 async def test_every_result_from_the_first_i_frame_on_is_in_the_sidecar(tmp_path: Path) -> None:
