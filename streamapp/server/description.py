@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,6 +63,7 @@ def complete(schema: dict[str, Any]) -> None:
         for method in _METHODS & methods.keys():
             operation = methods[method]
             operation["security"] = _security(rules.needs(method.upper(), path))
+            _describe_path(path, operation)
             _describe_invalid(operation)
             for response in operation["responses"].values():
                 if MEDIA_TYPE in response.get("content", {}):
@@ -81,6 +83,16 @@ def _security(needs: frozenset[Scope] | Entry) -> list[dict[str, list[str]]]:
     scopes = sorted(needs) if isinstance(needs, frozenset) else [Scope.VIEW]
     required = [{name: [scope.value for scope in scopes]} for name in _SECURITY_SCHEMES]
     return [{}, *required] if needs is Entry.REDUCED else required
+
+
+def _describe_path(path: str, operation: dict[str, Any]) -> None:
+    """FastAPI leaves out what the route's function does not take; OpenAPI wants every part of a path."""
+    parameters = operation.get("parameters", [])
+    known = {parameter["name"] for parameter in parameters if parameter["in"] == "path"}
+    unknown = [name for name in re.findall(r"\{(\w+)\}", path) if name not in known]
+    if unknown:
+        added = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in unknown]
+        operation["parameters"] = [*added, *parameters]
 
 
 def _describe_invalid(operation: dict[str, Any]) -> None:

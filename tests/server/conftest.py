@@ -87,7 +87,7 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
         ):
             app = create_app(runtime, signalling, keyring or Keyring(TokenFile(Path("/nowhere"))))
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-            hooks = {"response": [DescribedProblems(app)]}
+            hooks: dict[str, list[Callable[..., object]]] = {"response": [DescribedProblems(app)]}
             async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=20, event_hooks=hooks) as http:
                 yield Bench(runtime, signalling, http)
 

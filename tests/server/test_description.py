@@ -42,6 +42,13 @@ def test_every_route_says_which_scopes_it_needs(described: dict[str, Any]) -> No
             assert needs != frozenset(Scope), f"nobody thought about {path}"
 
 
+def test_every_part_of_a_path_is_a_parameter(described: dict[str, Any]) -> None:
+    for method, path, operation in operations(described):
+        parts = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+        named = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"]
+        assert sorted(parts) == sorted(named), f"{method} {path}"
+
+
 def test_every_route_says_what_it_is_for(described: dict[str, Any]) -> None:
     assert not [path for _, path, operation in operations(described) if not operation.get("description")]
 
