@@ -76,7 +76,7 @@ def pull_models(names: _Names = None, profile: _Profile = None, mirror: _Mirror 
             continue
         if isinstance(got, Fetched):
             pinned = "" if got.variant.has_checksum else f"; pinned to sha256 {got.digest.sha256}, as none is known"
-            typer.echo(f"{got.variant.name}: {got.path}, from {got.source}{pinned}")
+            typer.echo(f"{got.variant.name}: {got.path}, from {got.source}{pinned}; {_terms(got.variant)}")
         else:
             typer.echo(f"{got.variant.name}: {got.path} is there and valid")
     if failures:
@@ -100,6 +100,11 @@ def verify_models(names: _Installed = None, profile: _Profile = None) -> None:
         typer.echo(f"{task}: {wanted} is not installed; run `{command}`")
     if lacking or any(inspection.condition is not FileCondition.VALID for inspection in found):
         raise typer.Exit(ExitCode.MODEL_INVALID)
+
+
+def _terms(variant: Variant) -> str:
+    """Under which licence the weights are."""
+    return f"licence: {variant.licence or 'not known'}; commercial use: {_YES_NO[variant.commercial_use]}"
 
 
 def _screeners(registry: Registry, settings: Settings) -> tuple[Variant, ...]:

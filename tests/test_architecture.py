@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "evaluation",
         ),
         *("cli_evaluate", "cli_evaluate_detection", "cli_evaluate_faces", "cli_evaluate_video"),
-        *("cluster", "doctor", "settings_reference"),
+        *("cluster", "doctor", "settings_reference", "models_reference", "api_reference"),
     ),
 )
 """Rooms from left to right; a module imports from its own room and from rooms of layers further left."""

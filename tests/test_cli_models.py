@@ -41,7 +41,8 @@ def test_pull_gets_what_every_task_needs_and_then_leaves_it_alone(models: Path, 
     name, file = (part for part in (weights_of(*SHORT_RANGE)[0].name, weights_of(*SHORT_RANGE)[0].file))
     first = models_command("pull", "--mirror", str(mirror))
     assert first.exit_code == ExitCode.OK
-    assert first.stdout == f"{name}: models/{file}, from mirror {mirror}/{file}\n"
+    terms = "licence: Apache-2.0; commercial use: yes"
+    assert first.stdout == f"{name}: models/{file}, from mirror {mirror}/{file}; {terms}\n"
     assert [path.name for path in models.iterdir()] == [file]
     again = models_command("pull")
     assert again.exit_code == ExitCode.OK

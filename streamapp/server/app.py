@@ -29,6 +29,7 @@ from streamapp.server import problems
 from streamapp.server.access_rules import AccessRules
 from streamapp.server.addresses import certificate_of, check_binding
 from streamapp.server.connections import ImpatientProtocol
+from streamapp.server.description import Api
 from streamapp.server.entrance import Entrance, Visitors
 from streamapp.server.routes.events import events_router
 from streamapp.server.routes.gallery import gallery_router
@@ -78,7 +79,7 @@ def create_demo_app(runtime: Runtime, signalling: Signalling, keyring: Keyring, 
 
 
 def _bare_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
-    app = FastAPI(
+    app = Api(
         title="streamapp",
         version=__version__,
         docs_url=None,  # its page is loaded from other people's servers

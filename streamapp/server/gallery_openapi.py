@@ -9,9 +9,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from streamapp.enrolment.enroller import RefusedBecause
-from streamapp.errors import Conflict, EnrolmentInvalid, GalleryError, GalleryUnusable, ModelMissing, NotFound
+from streamapp.errors import (
+    Conflict,
+    EnrolmentInvalid,
+    GalleryError,
+    GalleryInUse,
+    GalleryUnusable,
+    NotFound,
+    Overloaded,
+)
 from streamapp.server.gallery_requests import NewPerson, NewPersonOfTrack, Permissions, TrackSamples
-from streamapp.server.openapi import PICTURE_PROBLEMS, problem_responses
+from streamapp.server.openapi import MODEL_PROBLEMS, PICTURE_PROBLEMS, problem_responses, sends
 from streamapp.server.uploads import FIELD
 
 _ADA = "6a1c1f0e-6f0e-4a53-9a39-0f6f7a1f8a11"
@@ -72,12 +80,14 @@ _VERIFIED: dict[str, Any] = {
     "missing": [],
     "pictures": [_PICTURE, _PICTURE],
 }
-_UNAVAILABLE = {
-    "overloaded": "too many pictures are in hand; come back after Retry-After seconds",
-    ModelMissing.code: "no recogniser, or a detector, is not installed; `detail` has the command",
+_CLOSED = {
+    Overloaded.code: "too much is asked at once; come back after Retry-After seconds",
+    **MODEL_PROBLEMS,
     GalleryUnusable.code: "the gallery's file or key is damaged, of a newer version or not the right one",
+    GalleryInUse.code: "another process has the gallery open",
     GalleryError.code: "the gallery could not be read or written",
 }
+_UNAVAILABLE = _CLOSED | {"overloaded": "too many pictures are in hand; come back after Retry-After seconds"}
 _REFUSED = {
     RefusedBecause.PICTURES: "no picture passes; `pictures` says why, one by one, each with its codes",
     RefusedBecause.DIFFERENT_PEOPLE: "the pictures show different people, or not the one enrolled",
@@ -119,6 +129,14 @@ SAMPLES = Description(
 )
 IDENTIFY = Description(_IDENTIFIED)
 VERIFY = Description(_VERIFIED, files=2, problems={422: {RefusedBecause.PICTURES: _REFUSED[RefusedBecause.PICTURES]}})
+
+_NO_PERSON = {404: {NotFound.code: "nobody in the gallery has this id"}, 503: _CLOSED}
+OF_PEOPLE = problem_responses({503: _CLOSED})
+"""Of routes with neither pictures nor a person, as `responses`; the others likewise."""
+OF_PERSON = problem_responses(_NO_PERSON)
+RENAME = problem_responses(_NO_PERSON | {422: {EnrolmentInvalid.code: "the name is empty or too long"}})
+EXPORT = sends("application/json") | OF_PERSON
+REJECT = problem_responses(_NO_PERSON | {404: {NotFound.code: "no such person, stream or track"}})
 
 
 def described(route: Description) -> dict[str, Any]:

@@ -8,7 +8,20 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from streamapp.errors import ModelMissing, PictureInvalid, PictureTooLarge, PictureUnsupported
+from streamapp.errors import (
+    DeviceLost,
+    ModelError,
+    ModelHung,
+    ModelInvalid,
+    ModelMissing,
+    ModelOutOfMemory,
+    ModelSuspended,
+    OverBudget,
+    PictureInvalid,
+    PictureTooLarge,
+    PictureUnsupported,
+    RuntimeMissing,
+)
 from streamapp.faces import Detector, Mode
 from streamapp.findings import Gender
 from streamapp.results import (
@@ -41,6 +54,18 @@ FORM: dict[str, Any] = {
         },
     }
 }
+MODEL_PROBLEMS: Mapping[str, str] = {
+    ModelMissing.code: "a model that is needed is not installed; `detail` has the command that gets it",
+    ModelInvalid.code: "a model's file is not the one that the manifest names",
+    RuntimeMissing.code: "the library that runs the models is not installed",
+    OverBudget.code: "a model does not fit into scheduler.budget_mb",
+    ModelOutOfMemory.code: "the device had no room for a model",
+    ModelHung.code: "a model did not answer in time",
+    ModelSuspended.code: "a model failed too often and is left alone for a while",
+    DeviceLost.code: "the GPU does not answer any more",
+    ModelError.code: "a model failed; the log says how",
+}
+"""All 503: the server cannot do what is asked, now."""
 PICTURE_PROBLEMS: Mapping[int, Mapping[str, str]] = {
     400: {"bad_request": "the form cannot be read: no boundary, or more files or fields than are taken"},
     408: {"request_timeout": "the picture did not come in time"},
@@ -58,7 +83,7 @@ PICTURE_PROBLEMS: Mapping[int, Mapping[str, str]] = {
     },
     503: {
         "overloaded": "too many pictures are in hand; come back after Retry-After seconds",
-        ModelMissing.code: "a model the mode needs is not installed; its name is in `detail`",
+        **MODEL_PROBLEMS,
     },
 }
 _FACE = FaceResult(
@@ -77,6 +102,11 @@ def responses(mode: Mode) -> dict[int | str, dict[str, Any]]:
     result = TypeAdapter(ImageResult).dump_python(_example(mode), mode="json")
     described: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": result}}}}
     return described | problem_responses(PICTURE_PROBLEMS)
+
+
+def sends(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """As `responses` of a route: what a good answer is made of, where its type does not say so."""
+    return {200: {"content": {media_type: {} for media_type in media_types}}}
 
 
 def problem_responses(problems: Mapping[int, Mapping[str, str]]) -> dict[int | str, dict[str, Any]]:

@@ -20,6 +20,7 @@ from streamapp.server.app import create_app
 from streamapp.server.signalling import Signalling
 from streamapp.settings import Settings
 from tests.fakes import Box, CollectingSink, NumberedSource, ScriptedScreener
+from tests.server.described_problems import DescribedProblems
 from tests.webrtc_peers import WebPeer, use_loopback
 
 FACE = (100.0, 60.0, 200.0, 180.0)
@@ -84,11 +85,10 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
             runtime.recordings.kept(),
             Signalling.start(runtime) as signalling,
         ):
-            transport = httpx.ASGITransport(
-                create_app(runtime, signalling, keyring or Keyring(TokenFile(Path("/nowhere")))),
-                raise_app_exceptions=False,
-            )
-            async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=20) as http:
+            app = create_app(runtime, signalling, keyring or Keyring(TokenFile(Path("/nowhere"))))
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            hooks: dict[str, list[Callable[..., object]]] = {"response": [DescribedProblems(app)]}
+            async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=20, event_hooks=hooks) as http:
                 yield Bench(runtime, signalling, http)
 
     return start

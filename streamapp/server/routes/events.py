@@ -10,12 +10,20 @@ from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
 from streamapp.choices import EventKind
+from streamapp.errors import EventStoreError, Overloaded
 from streamapp.events.event_log import EventLog
 from streamapp.events.message import EventMessage
 from streamapp.events.search import EventFilter, EventQuery
 from streamapp.server import streaming
+from streamapp.server.openapi import problem_responses, sends
 
 _NO_STORE = {"Cache-Control": "no-store"}
+_PROBLEMS = {
+    503: {
+        EventStoreError.code: "the events' file cannot be read or written",
+        Overloaded.code: "too much is asked at once; come back after Retry-After seconds",
+    }
+}
 _Stream = Annotated[str | None, Query(max_length=64, description="Only of this stream.")]
 _Time = Annotated[AwareDatetime | None, Query(description="ISO 8601 with a time zone, or Unix time in seconds.")]
 
@@ -41,7 +49,7 @@ _Filter = Annotated[EventFilter, Depends(_filter)]
 def events_router(log: EventLog) -> APIRouter:
     router = APIRouter(prefix="/events", tags=["events"])
 
-    @router.get("")
+    @router.get("", responses=problem_responses(_PROBLEMS))
     async def search_events(
         wanted: _Filter,
         since: Annotated[_Time, Query(alias="from")] = None,
@@ -61,7 +69,7 @@ def events_router(log: EventLog) -> APIRouter:
         page = found[:limit]
         return EventPage(events=page, next_cursor=page[-1].id if len(found) > limit else None)
 
-    @router.get("/live", response_class=StreamingResponse)
+    @router.get("/live", response_class=StreamingResponse, responses=sends("text/event-stream"))
     async def live_events(
         wanted: _Filter,
         after: Annotated[UUID | None, Query(description="Begins after this event; the header is stronger.")] = None,

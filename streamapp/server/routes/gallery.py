@@ -23,7 +23,18 @@ from streamapp.gallery.gallery import Gallery
 from streamapp.gallery.gate import COMPARABLE, GateRules
 from streamapp.runtime import Runtime
 from streamapp.server.entrance import grant_of
-from streamapp.server.gallery_openapi import ENROLL, IDENTIFY, SAMPLES, VERIFY, described
+from streamapp.server.gallery_openapi import (
+    ENROLL,
+    EXPORT,
+    IDENTIFY,
+    OF_PEOPLE,
+    OF_PERSON,
+    REJECT,
+    RENAME,
+    SAMPLES,
+    VERIFY,
+    described,
+)
 from streamapp.server.gallery_requests import (
     NewName,
     NewPerson,
@@ -128,7 +139,7 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
         )
         return _told(outcome, response)
 
-    @router.get("/people")
+    @router.get("/people", responses=OF_PEOPLE)
     async def list_people(
         offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100
     ) -> PeoplePage:
@@ -142,17 +153,17 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
             next_offset=following if people and following < total else None,
         )
 
-    @router.get("/people/{person_id}")
+    @router.get("/people/{person_id}", responses=OF_PERSON)
     async def show_person(person_id: UUID) -> PersonDetails:
         """One person, and how many pictures they were enrolled with."""
         return PersonDetails.of(await gallery().record(person_id))
 
-    @router.patch("/people/{person_id}")
+    @router.patch("/people/{person_id}", responses=RENAME)
     async def rename_person(request: Request, person_id: UUID, new: NewName) -> PersonInfo:
         """Gives somebody another name."""
         return PersonInfo.of(await gallery().rename(person_id, new.name, actor=_actor(request), now=time.time()))
 
-    @router.delete("/people/{person_id}")
+    @router.delete("/people/{person_id}", responses=OF_PERSON)
     async def erase_person(request: Request, person_id: UUID) -> ErasureInfo:
         """Erases somebody for good: from the disk, from memory and from all live streams. Backups keep theirs."""
         return ErasureInfo.of(await gallery().erase(person_id, actor=_actor(request), now=time.time()))
@@ -167,7 +178,7 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
         )
         return _told(outcome, response)
 
-    @router.get("/people/{person_id}/export", response_class=Response)
+    @router.get("/people/{person_id}/export", response_class=Response, responses=EXPORT)
     async def export_person(request: Request, person_id: UUID, *, embeddings: bool = False) -> Response:
         """Everything about one person as a file, for the person who asks for it. That it was asked for is logged."""
         exported = await gallery().export(person_id, actor=_actor(request), now=time.time())
@@ -175,7 +186,7 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
         headers = {"Content-Disposition": f'attachment; filename="person-{person_id}.json"', **_PRIVATE}
         return Response(content, media_type="application/json", headers=headers)
 
-    @router.post("/people/{person_id}/reject")
+    @router.post("/people/{person_id}/reject", responses=REJECT)
     async def reject_track(request: Request, person_id: UUID, face: TrackReference) -> PersonInfo:
         """This face is not that person: at once on the live stream, and from now on for faces like it."""
         session = runtime.stream(face.stream)

@@ -14,12 +14,14 @@ from fastapi import APIRouter, Query, Request, Response, status
 from streamapp import __version__
 from streamapp.access.tokens import Scope
 from streamapp.choices import Profile
+from streamapp.errors import DeviceLost
 from streamapp.metrics import CONTENT_TYPE, Snapshot, exposition
 from streamapp.planning import PlanReport, plan_of, report_of
 from streamapp.recording.entry import RecordingState
 from streamapp.results import DropReason
 from streamapp.runtime import Runtime
 from streamapp.server.entrance import may
+from streamapp.server.openapi import problem_responses, sends
 from streamapp.server.schemas import (
     HEALTHY,
     EventsState,
@@ -100,7 +102,7 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
             events=None if runtime.events is None else EventsState.of(runtime.events.state),
         )
 
-    @router.get("/plan")
+    @router.get("/plan", responses=problem_responses({503: {DeviceLost.code: "the GPU does not answer"}}))
     async def plan(
         budget_mb: Annotated[int | None, Query(ge=1, le=MAX_PLANNED_MB)] = None, profile: Profile | None = None
     ) -> PlanReport:
@@ -108,7 +110,7 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
         found = await asyncio.to_thread(plan_of, runtime.settings, budget_mb=budget_mb, profile=profile)
         return report_of(found)
 
-    @router.get("/metrics", response_class=Response)
+    @router.get("/metrics", response_class=Response, responses=sends("text/plain"))
     async def metrics() -> Response:
         """Figures for Prometheus."""
         return Response(exposition(_snapshot(runtime, peers)), media_type=CONTENT_TYPE)

@@ -7,14 +7,18 @@ from typing import Annotated
 from fastapi import APIRouter, Query, status
 from fastapi.responses import FileResponse, StreamingResponse
 
+from streamapp.errors import Conflict, NotFound
 from streamapp.recording.entry import RecordingEntry
 from streamapp.recording.sidecar import named_lines
 from streamapp.runtime import Runtime
+from streamapp.server.openapi import problem_responses, sends
 from streamapp.server.schemas import RecordingList
 
 _PAGE = 50
 _MAX_PAGE = 500
 _PRIVATE = {"Cache-Control": "private, no-cache"}
+_NO_RECORDING = {404: {NotFound.code: "no recording has this id, or a file of it is gone"}}
+_UNFINISHED = _NO_RECORDING | {409: {Conflict.code: "it is being written; end it first"}}
 
 
 def recordings_router(runtime: Runtime) -> APIRouter:
@@ -33,12 +37,16 @@ def recordings_router(runtime: Runtime) -> APIRouter:
             bytes=sum(entry.bytes for entry in entries),
         )
 
-    @router.get("/{recording}")
+    @router.get("/{recording}", responses=problem_responses(_NO_RECORDING))
     async def show_recording(recording: str) -> RecordingEntry:
         """One recording."""
         return await recordings.entry(recording)
 
-    @router.get("/{recording}/video", response_class=FileResponse)
+    @router.get(
+        "/{recording}/video",
+        response_class=FileResponse,
+        responses=sends("video/mp4", "video/webm") | problem_responses(_UNFINISHED),
+    )
     async def video(recording: str, part: Annotated[int, Query(ge=1)] = 1) -> FileResponse:
         """A video file, whole or by ranges (RFC 9110 section 14). Most recordings have one part."""
         path, media_type = await recordings.video(recording, part)
@@ -47,7 +55,11 @@ def recordings_router(runtime: Runtime) -> APIRouter:
             path, media_type=media_type, filename=name, content_disposition_type="inline", headers=_PRIVATE
         )
 
-    @router.get("/{recording}/results", response_class=StreamingResponse)
+    @router.get(
+        "/{recording}/results",
+        response_class=StreamingResponse,
+        responses=sends("application/x-ndjson") | problem_responses(_UNFINISHED),
+    )
     async def results(recording: str) -> StreamingResponse:
         """The results as JSON Lines: a header, then one FrameResult per picture that was analysed. Names are those the
         gallery has now."""
@@ -56,7 +68,7 @@ def recordings_router(runtime: Runtime) -> APIRouter:
         lines = named_lines(path, runtime.models.name_of)
         return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
 
-    @router.delete("/{recording}", status_code=status.HTTP_204_NO_CONTENT)
+    @router.delete("/{recording}", status_code=status.HTTP_204_NO_CONTENT, responses=problem_responses(_UNFINISHED))
     async def delete_recording(recording: str) -> None:
         """Removes a recording, all its files. One that is being written has to be ended first."""
         await recordings.delete(recording)

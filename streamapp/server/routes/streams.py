@@ -8,13 +8,14 @@ from functools import partial
 from fastapi import APIRouter, Response, status
 from fastapi.responses import StreamingResponse
 
-from streamapp.errors import Conflict, NotFound, Overloaded
+from streamapp.errors import Conflict, NotFound, Overloaded, RecordingFailed, SourceForbidden, SourceUrlInvalid
 from streamapp.pipeline.session import StreamSession
 from streamapp.recording.description import header_of
 from streamapp.recording.entry import RecordingEntry
 from streamapp.runtime import Runtime
 from streamapp.server import streaming
 from streamapp.server.explanations import IdentityExplanation, TrackExplanation
+from streamapp.server.openapi import problem_responses, sends
 from streamapp.server.schemas import StreamInfo, StreamRequest
 from streamapp.sinks.overlay import OverlayPainter
 from streamapp.sources.networks import check_literal
@@ -22,6 +23,18 @@ from streamapp.sources.open import source_at
 from streamapp.sources.url import parse_untrusted
 
 _NO_STORE = {"Cache-Control": "no-store"}
+_NO_STREAM = {404: {NotFound.code: "no stream has this name"}}
+_ADDING_PROBLEMS = {
+    400: {SourceUrlInvalid.code: "the source is not one that may be added; `detail` says what to write"},
+    403: {SourceForbidden.code: "the camera is in none of sources.allowed_networks"},
+    409: {Conflict.code: "a stream of that name exists"},
+    503: {Overloaded.code: "as many streams as server.max_streams says exist"},
+    507: {RecordingFailed.code: "with `record`: the disk is full; the stream was added all the same"},
+}
+_RECORDING_PROBLEMS = _NO_STREAM | {
+    409: {Conflict.code: "it is being recorded already"},
+    507: {RecordingFailed.code: "the disk is full, or cannot be written"},
+}
 
 
 def streams_router(runtime: Runtime) -> APIRouter:
@@ -35,7 +48,7 @@ def streams_router(runtime: Runtime) -> APIRouter:
         """Every stream of this server, publishing browsers included."""
         return [info(session) for session in runtime.streams.values()]
 
-    @router.post("", status_code=status.HTTP_201_CREATED)
+    @router.post("", status_code=status.HTTP_201_CREATED, responses=problem_responses(_ADDING_PROBLEMS))
     async def add_stream(wanted: StreamRequest, response: Response) -> StreamInfo:
         """Adds a stream and starts it. It is listed at once; its state says when it is live, or why not."""
         settings = runtime.settings
@@ -65,17 +78,21 @@ def streams_router(runtime: Runtime) -> APIRouter:
         )
         return await runtime.recordings.start(session, header)
 
-    @router.get("/{name}")
+    @router.get("/{name}", responses=problem_responses(_NO_STREAM))
     async def show_stream(name: str) -> StreamInfo:
         """One stream as it is now."""
         return info(runtime.stream(name))
 
-    @router.delete("/{name}", status_code=status.HTTP_204_NO_CONTENT)
+    @router.delete("/{name}", status_code=status.HTTP_204_NO_CONTENT, responses=problem_responses(_NO_STREAM))
     async def remove_stream(name: str) -> None:
         """Ends a stream and forgets it."""
         await runtime.close_stream(name)
 
-    @router.post("/{name}/keyframe", status_code=status.HTTP_202_ACCEPTED)
+    @router.post(
+        "/{name}/keyframe",
+        status_code=status.HTTP_202_ACCEPTED,
+        responses=problem_responses(_NO_STREAM | {409: {Conflict.code: "mode fast has no keyframes"}}),
+    )
     async def ask_for_keyframe(name: str) -> None:
         """Has the next frame examined, whatever is on it: a sweep, and in mode full every face anew."""
         escalator = runtime.stream(name).escalator
@@ -83,7 +100,10 @@ def streams_router(runtime: Runtime) -> APIRouter:
             raise Conflict(f"stream {name} runs in mode fast, which has no keyframes; add it in a deeper mode")
         escalator.ask()
 
-    @router.get("/{name}/tracks/{track_id}/why")
+    @router.get(
+        "/{name}/tracks/{track_id}/why",
+        responses=problem_responses({404: {NotFound.code: "no such stream, or it does not show this track now"}}),
+    )
     async def explain_track(name: str, track_id: int) -> TrackExplanation:
         """Everything the decisions about a face rest on: votes, scores of each model, thresholds, what was skipped."""
         session = runtime.stream(name)
@@ -101,25 +121,39 @@ def streams_router(runtime: Runtime) -> APIRouter:
             not_said=dict(track.skipped),
         )
 
-    @router.post("/{name}/recording", status_code=status.HTTP_201_CREATED)
+    @router.post(
+        "/{name}/recording", status_code=status.HTTP_201_CREATED, responses=problem_responses(_RECORDING_PROBLEMS)
+    )
     async def start_recording(name: str, response: Response) -> RecordingEntry:
         """Begins to record the stream: its video, as the source sends it where that can be played, and the results."""
         entry = await begin_recording(runtime.stream(name))
         response.headers["Location"] = f"/recordings/{entry.id}"
         return entry
 
-    @router.delete("/{name}/recording")
+    @router.delete(
+        "/{name}/recording",
+        responses=problem_responses({404: {NotFound.code: "no such stream, or it is not being recorded"}}),
+    )
     async def stop_recording(name: str) -> RecordingEntry:
         """Ends the stream's recording; it can be played when this answers."""
         return await runtime.recordings.stop(runtime.stream(name))
 
-    @router.get("/{name}/events", response_class=StreamingResponse)
+    @router.get(
+        "/{name}/events",
+        response_class=StreamingResponse,
+        responses=sends("text/event-stream") | problem_responses(_NO_STREAM),
+    )
     async def stream_events(name: str) -> StreamingResponse:
         """Server-sent events: `result` for each frame, `status` for each change of state."""
         events = streaming.events(runtime.stream(name))
         return StreamingResponse(events, media_type="text/event-stream", headers=_NO_STORE)
 
-    @router.get("/{name}/snapshot.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+    @router.get(
+        "/{name}/snapshot.jpg",
+        response_class=Response,
+        responses=sends("image/jpeg")
+        | problem_responses(_NO_STREAM | {503: {Overloaded.code: "the stream has no picture yet"}}),
+    )
     async def snapshot(name: str) -> Response:
         """The newest picture with the overlay burnt in."""
         latest = runtime.stream(name).latest
@@ -128,7 +162,11 @@ def streams_router(runtime: Runtime) -> APIRouter:
         picture = await asyncio.to_thread(streaming.jpeg, latest, OverlayPainter())
         return Response(picture, media_type="image/jpeg", headers=_NO_STORE)
 
-    @router.get("/{name}/mjpeg", response_class=StreamingResponse)
+    @router.get(
+        "/{name}/mjpeg",
+        response_class=StreamingResponse,
+        responses=sends("multipart/x-mixed-replace") | problem_responses(_NO_STREAM),
+    )
     async def motion_jpeg(name: str) -> StreamingResponse:
         """Motion JPEG with the overlay burnt in, for where WebRTC cannot connect."""
         parts = streaming.motion_jpeg(runtime.stream(name))

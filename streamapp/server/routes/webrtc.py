@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Request, Response
 from starlette.requests import ClientDisconnect
 
-from streamapp.errors import OfferTooLarge, OfferUnsupported
+from streamapp.errors import Conflict, NotFound, OfferInvalid, OfferTooLarge, OfferUnsupported, Overloaded
 from streamapp.faces import Mode
 from streamapp.sections import IceServer, WebRtcSettings
 from streamapp.server.entrance import grant_of
+from streamapp.server.openapi import problem_responses
 from streamapp.server.sdp import MAX_FRAGMENT_BYTES, Limits, read_fragment, read_offer
 from streamapp.server.signalling import Answer, Signalling
 
@@ -21,6 +22,29 @@ FRAGMENT = "application/trickle-ice-sdpfrag"
 BODY_TIMEOUT_S = 10.0
 
 _OFFER_DOCS = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
+_ANSWER: dict[int | str, dict[str, Any]] = {201: {"content": {SDP: {}}, "description": "The SDP answer."}}
+_OFFER_PROBLEMS = {
+    400: {OfferInvalid.code: "the body is no SDP offer that can be used; `detail` says why"},
+    408: {"request_timeout": f"the offer did not come within {BODY_TIMEOUT_S:g} s"},
+    413: {OfferTooLarge.code: "the offer is too large, or has too many candidates"},
+    415: {"media_type_unsupported": f"the body is not {SDP}"},
+    422: {OfferUnsupported.code: "a sound offer of something this server does not do, such as no video"},
+    503: {Overloaded.code: "all places are taken; come back after Retry-After seconds"},
+}
+_PLAY_PROBLEMS = _OFFER_PROBLEMS | {
+    404: {NotFound.code: "no stream has this name"},
+    409: {Conflict.code: "the stream is over"},
+}
+_NO_SESSION = {404: {NotFound.code: "there is no such session; it may have ended"}}
+_TRICKLE_PROBLEMS = _NO_SESSION | {
+    400: {OfferInvalid.code: "the body is no fragment of SDP that can be used"},
+    408: _OFFER_PROBLEMS[408],
+    412: {"precondition_failed": "the ICE session has another ETag"},
+    413: {OfferTooLarge.code: "the fragment is too large, or the session has too many candidates"},
+    415: {"media_type_unsupported": f"the body is not {FRAGMENT}"},
+    422: {OfferUnsupported.code: "an ICE restart; end the session and offer a new one"},
+    428: {"precondition_required": "send If-Match with the ETag of the session"},
+}
 _FRAGMENT_DOCS = {"requestBody": {"required": True, "content": {FRAGMENT: {"schema": {"type": "string"}}}}}
 
 
@@ -39,14 +63,26 @@ def webrtc_router(signalling: Signalling, settings: WebRtcSettings) -> APIRouter
         headers = {"Location": location, "ETag": answer.etag} | ({"Link": links} if links else {})
         return Response(answer.sdp, 201, headers, media_type=SDP)
 
-    @router.post("/whip", status_code=201, response_class=Response, openapi_extra=_OFFER_DOCS)
+    @router.post(
+        "/whip",
+        status_code=201,
+        response_class=Response,
+        responses=_ANSWER | problem_responses(_OFFER_PROBLEMS),
+        openapi_extra=_OFFER_DOCS,
+    )
     async def publish(request: Request, mode: Mode | None = None) -> Response:
         """Publishes a camera. The answer takes video; it sends the overlay back if the offer asks to receive video."""
         offer = read_offer(await _body(request, SDP, settings.max_sdp_bytes), limits(request))
         answer = await signalling.publish(offer, mode)
         return await created(request, answer, f"/whip/{answer.id}")
 
-    @router.post("/whep/{stream}", status_code=201, response_class=Response, openapi_extra=_OFFER_DOCS)
+    @router.post(
+        "/whep/{stream}",
+        status_code=201,
+        response_class=Response,
+        responses=_ANSWER | problem_responses(_PLAY_PROBLEMS),
+        openapi_extra=_OFFER_DOCS,
+    )
     async def play(request: Request, stream: str) -> Response:
         """Plays a stream."""
         offer = read_offer(await _body(request, SDP, settings.max_sdp_bytes), limits(request))
@@ -63,6 +99,7 @@ def webrtc_router(signalling: Signalling, settings: WebRtcSettings) -> APIRouter
     @router.options("/whip/{session}", response_class=Response)
     @router.options("/whep/{stream}/{session}", response_class=Response)
     async def session_options() -> Response:
+        """What may be done with a connection."""
         headers = {"Allow": "DELETE, GET, HEAD, OPTIONS, PATCH", "Accept-Patch": FRAGMENT}
         return Response(status_code=200, headers=headers)
 
@@ -76,8 +113,20 @@ def webrtc_router(signalling: Signalling, settings: WebRtcSettings) -> APIRouter
     async def session_itself(session: str) -> None:
         signalling.peer(session)
 
-    @router.patch("/whip/{session}", status_code=204, response_class=Response, openapi_extra=_FRAGMENT_DOCS)
-    @router.patch("/whep/{stream}/{session}", status_code=204, response_class=Response, openapi_extra=_FRAGMENT_DOCS)
+    @router.patch(
+        "/whip/{session}",
+        status_code=204,
+        response_class=Response,
+        responses=problem_responses(_TRICKLE_PROBLEMS),
+        openapi_extra=_FRAGMENT_DOCS,
+    )
+    @router.patch(
+        "/whep/{stream}/{session}",
+        status_code=204,
+        response_class=Response,
+        responses=problem_responses(_TRICKLE_PROBLEMS),
+        openapi_extra=_FRAGMENT_DOCS,
+    )
     async def trickle(request: Request, session: str, if_match: Annotated[str | None, Header()] = None) -> Response:
         """Adds ICE candidates. ICE restarts are refused with 422."""
         peer = signalling.peer(session)
@@ -91,8 +140,12 @@ def webrtc_router(signalling: Signalling, settings: WebRtcSettings) -> APIRouter
         await signalling.trickle(session, read_fragment(body, limits(request)))
         return Response(status_code=204)
 
-    @router.delete("/whip/{session}", status_code=200, response_class=Response)
-    @router.delete("/whep/{stream}/{session}", status_code=200, response_class=Response)
+    @router.delete(
+        "/whip/{session}", status_code=200, response_class=Response, responses=problem_responses(_NO_SESSION)
+    )
+    @router.delete(
+        "/whep/{stream}/{session}", status_code=200, response_class=Response, responses=problem_responses(_NO_SESSION)
+    )
     async def end(session: str) -> Response:
         """Ends the connection; everything it held is free when this returns."""
         await signalling.end(session)
