@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import FileResponse, StreamingResponse
 
 from streamapp.recording.entry import RecordingEntry
 from streamapp.recording.sidecar import named_lines
 from streamapp.runtime import Runtime
+from streamapp.server.replays import ReplayReport, Replays
 from streamapp.server.schemas import RecordingList
 
 _PAGE = 50
@@ -19,7 +20,7 @@ _PRIVATE = {"Cache-Control": "private, no-cache"}
 
 def recordings_router(runtime: Runtime) -> APIRouter:
     router = APIRouter(prefix="/recordings", tags=["recordings"])
-    recordings = runtime.recordings
+    recordings, replays = runtime.recordings, Replays(runtime)
 
     @router.get("")
     async def list_recordings(
@@ -60,5 +61,25 @@ def recordings_router(runtime: Runtime) -> APIRouter:
     async def delete_recording(recording: str) -> None:
         """Removes a recording, all its files. One that is being written has to be ended first."""
         await recordings.delete(recording)
+        replays.forget(recording)
+
+    @router.post("/{recording}/replay", status_code=status.HTTP_202_ACCEPTED)
+    async def start_replay(recording: str, response: Response) -> ReplayReport:
+        """Decides a recording again, with the models, settings and gallery of today, and compares. One at a time, and
+        only with the time that the streams leave."""
+        report = await replays.begin(recording)
+        response.headers["Location"] = f"/recordings/{recording}/replay"
+        return report
+
+    @router.get("/{recording}/replay")
+    async def show_replay(recording: str, response: Response) -> ReplayReport:
+        """How far the replay of a recording is, and what it found. The last ones are known, until the next start."""
+        response.headers.update(_PRIVATE)
+        return await replays.report(recording)
+
+    @router.delete("/{recording}/replay", status_code=status.HTTP_204_NO_CONTENT)
+    async def stop_replay(recording: str) -> None:
+        """Ends a replay that is at work, and forgets what it found."""
+        replays.forget(recording)
 
     return router
