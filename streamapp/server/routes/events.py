@@ -13,6 +13,7 @@ from streamapp.choices import EventKind
 from streamapp.events.event_log import EventLog
 from streamapp.events.message import EventMessage
 from streamapp.events.search import EventFilter, EventQuery
+from streamapp.results import IdentityState
 from streamapp.server import streaming
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -31,8 +32,14 @@ def _filter(
     person: Annotated[UUID | None, Query(description="Only about this person.")] = None,
     stream: _Stream = None,
     kind: Annotated[list[EventKind] | None, Query(description="Only of these kinds; may be given again.")] = None,
+    identity: Annotated[
+        list[IdentityState] | None,
+        Query(description="Only of faces that left and of whom this was known; may be given again."),
+    ] = None,
 ) -> EventFilter:
-    return EventFilter(person_id=person, stream=stream, kinds=frozenset(kind or ()))
+    return EventFilter(
+        person_id=person, stream=stream, kinds=frozenset(kind or ()), identities=frozenset(identity or ())
+    )
 
 
 _Filter = Annotated[EventFilter, Depends(_filter)]
@@ -56,6 +63,7 @@ def events_router(log: EventLog) -> APIRouter:
             person_id=wanted.person_id,
             stream=wanted.stream,
             kinds=wanted.kinds,
+            identities=wanted.identities,
         )
         found = await log.search(EventQuery(narrowed, limit + 1, before=cursor))
         page = found[:limit]
