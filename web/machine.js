@@ -38,9 +38,12 @@ function showSystems({ services }) {
 function showChecks({ version, device, gpu, profile, checks, models }) {
   const truth = gpu ? `Models run on the GPU: ${gpu}.` : `No model runs on a GPU${device === "cuda" ? ", though one was asked for" : ""}.`;
   find("machine-device").textContent = `${truth} Profile ${profile}, streamapp ${version}.`;
-  find("checks").replaceChildren(...checks.map(row));
-  const faults = checks.filter(({ status }) => status !== "ok").length;
-  phase(faults ? "waiting" : "live", faults ? `${faults} to look at` : "All is well");
+  const faults = checks.filter(({ status }) => status !== "ok");
+  const fine = checks.filter(({ status }) => status === "ok");
+  find("checks").replaceChildren(...faults.map(row));
+  find("fine").replaceChildren(...fine.map(row));
+  find("fine-count").textContent = `${fine.length} of ${checks.length} things looked at are well`;
+  phase(faults.length ? "waiting" : "live", faults.length ? `${faults.length} to look at` : "All is well");
   const rows = models.map(({ variant, system, in_use: used, installed, licence, commercial_use: commercial, command }) => [
     variant,
     system.replaceAll("_", " "),

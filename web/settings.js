@@ -7,6 +7,7 @@ import { request } from "./signalling.js";
 import { tableOf } from "./table.js";
 
 const ORIGINS = { default: "default", file: "file", environment: "environment", command_line: "command line" };
+const MASK = "*****";
 const find = (id) => document.getElementById(id);
 const rows = [];
 
@@ -54,7 +55,8 @@ function filter() {
 }
 
 function attempt({ section, name, value, default: standard }) {
-  find("lines").value = `[${section}]\n${name} = ${value ?? standard ?? ""}`;
+  const isSecret = value?.includes(MASK);
+  find("lines").value = `[${section}]\n${name} = ${isSecret ? '""' : (value ?? standard ?? '""')}`;
   find("trial-answer").replaceChildren();
   find("lines").focus();
   find("lines").scrollIntoView({ block: "center" });
