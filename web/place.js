@@ -4,6 +4,7 @@ import { element } from "./element.js";
 import { Faces } from "./faces.js";
 import { explain } from "./failures.js";
 import { newestPicture, newestResult } from "./signalling.js";
+import { lasted } from "./words.js";
 
 const SIDE = 96;
 const ROOM = 0.3;
@@ -28,8 +29,8 @@ export class Place {
   }
 
   /** Asks for the newest result, and for the newest picture if there is somebody on it: as others see it, so what is
-   *  blurred for them is blurred here. */
-  async look() {
+   *  blurred for them is blurred here. came: when visits began, by "stream track". */
+  async look(came) {
     let result;
     try {
       result = await newestResult(this.#stream);
@@ -39,7 +40,20 @@ export class Place {
       this.#empty.textContent = explain(error).advice;
       return;
     }
+    for (const { id } of result.tracks) this.#since(id, came.get(`${this.#stream} ${id}`));
     if (result.tracks.length) await this.#picture(result);
+  }
+
+  #since(id, at) {
+    if (at === undefined) return;
+    const card = this.#card(id);
+    if (!card.querySelector(".face-since")) card.querySelector(".face-head").after(element("p.face-since"));
+    const text = `Here since ${new Date(at * 1000).toLocaleTimeString()}, for ${lasted(Math.max(0, Date.now() / 1000 - at))}`;
+    card.querySelector(".face-since").textContent = text;
+  }
+
+  #card(id) {
+    return this.#list.querySelector(`[data-track="${id}"]`);
   }
 
   async #picture(result) {
@@ -54,7 +68,7 @@ export class Place {
   }
 
   #canvas(id) {
-    const card = this.#list.querySelector(`[data-track="${id}"]`);
+    const card = this.#card(id);
     const there = card.querySelector("canvas");
     if (there) return there;
     const size = SIDE * Math.min(2, window.devicePixelRatio || 1);

@@ -43,15 +43,30 @@ async function look() {
     place.remove();
     places.delete(name);
   }
+  const came = names.size ? await arrivals() : new Map();
   for (const name of names) {
     if (!places.has(name)) places.set(name, new Place(find("places"), name, actions));
-    await places.get(name).look();
+    await places.get(name).look(came);
   }
   const none = streams.length
     ? "No stream compares faces now: that is done in depth Full."
     : "No stream is running. Start one on the live page, in depth Full.";
   find("here-empty").textContent = none;
   find("here-empty").hidden = names.size > 0;
+}
+
+/** When the visits of the newest faces began: Unix time in seconds by "stream track"; empty where nobody notes it. */
+async function arrivals() {
+  try {
+    const { events } = await ask(new URLSearchParams({ kind: "appeared", limit: 100 }));
+    return new Map(events.map(({ stream, track, at }) => [`${stream} ${track}`, at]));
+  } catch {
+    return new Map();
+  }
+}
+
+async function ask(query) {
+  return (await request(`/events?${query}`, { headers: { Accept: "application/json" }, cache: "no-store" })).json();
 }
 
 async function poll() {
@@ -80,8 +95,7 @@ async function older() {
   if (find("stream").value.trim()) asked.append("stream", find("stream").value.trim());
   if (cursor) asked.append("cursor", cursor);
   try {
-    const response = await request(`/events?${asked}`, { headers: { Accept: "application/json" }, cache: "no-store" });
-    const { events, next_cursor: next } = await response.json();
+    const { events, next_cursor: next } = await ask(asked);
     visits.push(...events.filter(({ because }) => because !== "same_person"));
     cursor = next;
   } catch (error) {

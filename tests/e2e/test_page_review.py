@@ -74,6 +74,7 @@ def test_an_unknown_face_is_enrolled_from_the_review_and_said_not_to_be_her(
         expect(picture).to_be_visible(timeout=PATIENCE_MS)
         grey = "canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
         assert np.std(picture.evaluate(grey)) > 20, "there is something in the picture"
+        expect(card).to_contain_text("Here since", timeout=PATIENCE_MS)
         card.get_by_role("button", name="Why is face").click()
         expect(page.get_by_role("dialog")).to_contain_text("nobody is enrolled")
         page.keyboard.press("Escape")
