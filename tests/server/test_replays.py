@@ -11,6 +11,7 @@ import pytest
 
 from streamapp.errors import ModelMissing
 from streamapp.server import replays
+from streamapp.sources.base import FrameNumbering, Outlet
 from tests.fakes import NumberedSource, ScriptedScreener
 from tests.server.conftest import FACE, Bench, StartBench
 from tests.server.routes.test_webrtc import problem
@@ -19,17 +20,24 @@ from tests.waiting import until
 ELSEWHERE = (10.0, 10.0, 60.0, 70.0)
 
 
-@pytest.fixture(autouse=True)
-def _numbered_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every stream that is added is of numbered pictures."""
-    source_at = "streamapp.server.routes.streams.source_at"
-    monkeypatch.setattr(source_at, lambda address, numbering, settings, loop: NumberedSource(numbering, codec="h264"))
+class HeldSource(NumberedSource):
+    """Sends nothing before `begin`."""
+
+    def __init__(self, numbering: FrameNumbering, begin: asyncio.Event) -> None:
+        super().__init__(numbering, codec="h264")
+        self._begin = begin
+
+    async def run(self, outlet: Outlet) -> None:
+        await self._begin.wait()
+        await super().run(outlet)
 
 
 async def recorded(bench: Bench, name: str = "door") -> dict[str, Any]:
     """A recording from the first picture on, ended: it is decided again exactly."""
-    added = await bench.http.post("/streams", json={"name": name, "source": "demo", "record": True})
-    assert added.status_code == 201
+    begin = asyncio.Event()
+    bench.runtime.open_stream(name, lambda numbering: HeldSource(numbering, begin))
+    assert (await bench.http.post(f"/streams/{name}/recording")).status_code == 201
+    begin.set()
     await until(lambda: any(entry.seconds >= 1 for entry in bench.runtime.recordings.active.values()))
     entry: dict[str, Any] = (await bench.http.delete(f"/streams/{name}/recording")).json()
     await bench.http.delete(f"/streams/{name}")
