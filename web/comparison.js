@@ -23,15 +23,11 @@ export class Comparison {
   }
 
   /** For a recording of GET /recordings. */
-  async open({ id }) {
+  open({ id }) {
     this.#leave();
     this.#id = id;
     this.#idle();
-    try {
-      await this.#read(id);
-    } catch (error) {
-      if (this.#id === id && explain(error).code !== "not_found") this.#idle(error);
-    }
+    return this.#ask(id, replayOf);
   }
 
   #leave() {
@@ -40,43 +36,27 @@ export class Comparison {
     this.#box.replaceChildren();
   }
 
-  async #read(id) {
-    const report = await replayOf(id);
-    if (this.#id === id) this.#show(report);
-  }
-
-  async #begin() {
-    const id = this.#id;
+  /** Shows what `request` answers of a recording, if that is still the one looked at. */
+  async #ask(id, request) {
     try {
-      const report = await startReplay(id);
+      const report = await request(id);
       if (this.#id === id) this.#show(report);
     } catch (error) {
-      if (this.#id === id) this.#idle(error);
+      if (this.#id === id) this.#idle(request === replayOf && explain(error).code === "not_found" ? null : error);
     }
-    this.#box.querySelector("button")?.focus();
   }
 
-  async #stop() {
+  async #stop(id) {
     clearTimeout(this.#timer);
-    try {
-      await stopReplay(this.#id);
-      this.#idle();
-    } catch (error) {
-      this.#idle(error);
-    }
-    this.#box.querySelector("button")?.focus();
-  }
-
-  #poll() {
-    const id = this.#id;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#read(id).catch((error) => this.#id === id && this.#idle(error)), POLL_MS);
+    await stopReplay(id).catch(() => {}); // what is going on is asked anew
+    if (this.#id === id) await this.#ask(id, replayOf);
   }
 
   #show(report) {
     if (report.state === "running") {
       this.#progress(report);
-      this.#poll();
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#ask(report.recording, replayOf), POLL_MS);
     } else if (report.state === "failed") {
       this.#idle(null, `It could not be decided again: ${report.reason}.`);
     } else {
@@ -87,8 +67,8 @@ export class Comparison {
   #idle(error = null, text = "") {
     const { title, advice } = error ? explain(error) : {};
     const said = error ? `${title}. ${advice}` : text;
-    this.#box.replaceChildren(
-      this.#button("Compare with today", () => this.#begin()),
+    this.#fill(
+      this.#button("Compare with today", () => this.#ask(this.#id, startReplay)),
       element("small", {}, "Decides this recording again with today’s models, settings and gallery, in the time that the streams leave."),
       element("p.form-error", { role: "alert" }, said),
     );
@@ -98,7 +78,7 @@ export class Comparison {
     let bar = this.#box.querySelector("progress");
     if (!bar) {
       bar = element("progress", { "aria-label": "Pictures decided again" });
-      this.#box.replaceChildren(this.#button("Stop", () => this.#stop()), bar, element("small.comparison-count"));
+      this.#fill(this.#button("Stop", () => this.#stop(this.#id)), bar, element("small.comparison-count"));
     }
     bar.max = Math.max(1, total);
     bar.value = frames;
@@ -111,7 +91,7 @@ export class Comparison {
     const way = live ? "the session as it went" : "decided anew";
     const summary = count ? `${count} differences in ${frames} of ${total} pictures` : `No decision differs in ${total} pictures`;
     const parts = [
-      this.#button("Compare again", () => this.#begin()),
+      this.#button("Compare again", () => this.#ask(this.#id, startReplay)),
       element("p.comparison-summary", { role: "status" }, `${summary} (${way}).`),
     ];
     if (warnings.length) {
@@ -124,7 +104,7 @@ export class Comparison {
       parts.push(element("p", {}, `By field: ${told}.`), this.#table(shown));
       if (count > shown.length) parts.push(element("small", {}, `The first ${shown.length} are shown; streamapp replay --json has all.`));
     }
-    this.#box.replaceChildren(...parts);
+    this.#fill(...parts);
   }
 
   #table(differences) {
@@ -139,6 +119,13 @@ export class Comparison {
     }
     const frame = { tabIndex: 0, role: "region", "aria-label": "Differences, frame by frame" };
     return element("div.scroll.comparison-table", frame, table);
+  }
+
+  /** The first part is a button; it has the focus if the one before it had. */
+  #fill(...parts) {
+    const hadFocus = this.#box.contains(document.activeElement);
+    this.#box.replaceChildren(...parts);
+    if (hadFocus) parts[0].focus();
   }
 
   #button(text, act) {
