@@ -71,3 +71,12 @@ class Https(StrEnum):
 
     OFF = "off"
     AUTO = "auto"
+
+
+class Origin(StrEnum):
+    """Where the value of a setting comes from; a later one is stronger."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    ENVIRONMENT = "environment"
+    COMMAND_LINE = "command_line"

@@ -12,7 +12,7 @@ from rich.console import Console
 from streamapp.errors import ExitCode, UsageError
 from streamapp.faces import Mode
 from streamapp.replay.clip import Clip, open_clip
-from streamapp.replay.differences import EXACT, TOLERANCES, differences
+from streamapp.replay.differences import EXACT, TOLERANCES
 from streamapp.replay.golden import GoldenHeader, Record, checksum, read_record, write_golden
 from streamapp.replay.report import Report, print_report
 from streamapp.replay.run import Replayed, replay
@@ -85,13 +85,7 @@ def _mode(options: ReplayOptions, record: Record | None, settings: Settings) -> 
 
 
 def _compare(options: ReplayOptions, record: Record, replayed: Replayed, tolerances: dict[str, float]) -> ExitCode:
-    warnings = list(record.conditions.changes(replayed.conditions)) if record.conditions is not None else []
-    if record.results[0].frame and record.is_live:
-        warnings.append(
-            f"the record begins at frame {record.results[0].frame}: what was known of the faces is not in it"
-        )
-    found = differences(record.results, replayed.results, tolerances)
-    report = Report(str(options.clip), record.name, len(record.results), record.is_live, tuple(warnings), tuple(found))
+    report = Report.of(str(options.clip), record, replayed, tolerances)
     if options.json:
         typer.echo(report.to_json())
     else:
@@ -99,7 +93,7 @@ def _compare(options: ReplayOptions, record: Record, replayed: Replayed, toleran
         if not console.is_terminal:
             console.width = _PIPE_WIDTH
         print_report(report, console, limit=options.limit)
-    return ExitCode.CHECK_FAILED if found else ExitCode.OK
+    return ExitCode.CHECK_FAILED if report.differences else ExitCode.OK
 
 
 def _update(path: Path, clip: Clip, record: Record | None, replayed: Replayed) -> None:

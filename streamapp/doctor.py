@@ -60,8 +60,9 @@ class Check:
     remedy: str | None = None
 
 
-def diagnose(settings: Settings) -> tuple[Check, ...]:
-    """Looks at everything. Takes about a second; opens no model and no camera."""
+def diagnose(settings: Settings, *, is_serving: bool = False) -> tuple[Check, ...]:
+    """Looks at everything. Takes about a second; opens no model and no camera. is_serving: this process is the server,
+    and has its port."""
     return (
         _python(),
         _processor(),
@@ -75,7 +76,7 @@ def diagnose(settings: Settings) -> tuple[Check, ...]:
         _gpu(),
         _assets(),
         _webcams(),
-        _port(settings),
+        *(() if is_serving else (_port(settings),)),
         _disk(settings),
     )
 

@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 from uuid import UUID
@@ -59,7 +59,9 @@ class Runtime:
         self.models = models
         self.recordings = Recordings(settings.recording)
         self._group = group
-        self._make_screener = make_screener or (lambda: open_screener(settings))
+        self.make_screener = make_screener or (lambda: open_screener(settings))
+        """What every stream loads for itself."""
+        self._beside: set[asyncio.Task[None]] = set()
         self._streams: dict[str, StreamSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closed_frames = 0
@@ -149,7 +151,7 @@ class Runtime:
             make_source,
             mode=mode or self.settings.pipeline.mode,
             settings=self.settings,
-            make_screener=self._make_screener,
+            make_screener=self.make_screener,
             models=self.models,
             description=description,
             added=added,
@@ -188,8 +190,17 @@ class Runtime:
         if session.escalator is not None:
             self._closed_keyframes += session.escalator.keyframes
 
+    def begin(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        """Runs work beside the streams, until it is done, somebody cancels it or the app ends. It raises nothing."""
+        task = self._group.create_task(work, name=name)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
+
     async def close(self) -> None:
-        """Ends every stream, side by side."""
+        """Ends every stream and what runs beside them, side by side."""
+        for task in tuple(self._beside):
+            task.cancel()
         async with asyncio.TaskGroup() as group:
             for name in tuple(self._streams):
                 group.create_task(self.close_stream(name))

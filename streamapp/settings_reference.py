@@ -62,7 +62,7 @@ def _table(model: type[BaseModel], variables: str | None, nested: dict[str, type
         cells = [f"`{name}`", _cell(field.description or ""), _default(field)]
         if variables:
             cells.append(f"`{variables}{name.upper()}`")
-        cells.append(_cell(_type_text(field.annotation, name, nested) + _limits(field)))
+        cells.append(_cell(type_text(field.annotation, name, nested) + limits_text(field)))
         yield f"| {' | '.join(cells)} |"
 
 
@@ -75,7 +75,8 @@ def _default(field: FieldInfo) -> str:
     return f"`{json.dumps(plain)}`"
 
 
-def _limits(field: FieldInfo) -> str:
+def limits_text(field: FieldInfo) -> str:
+    """The least and the greatest value of a number, after a comma; empty for none."""
     found = [
         f"{sign} {getattr(limit, key)}"
         for limit in field.metadata
@@ -86,18 +87,18 @@ def _limits(field: FieldInfo) -> str:
     return f", {' and '.join(found)}" if found else ""
 
 
-def _type_text(annotation: object, name: str, nested: dict[str, type[BaseModel]]) -> str:
+def type_text(annotation: object, name: str, nested: dict[str, type[BaseModel]]) -> str:
     """What may be written for a field. A model of its own gets a table of its own, noted in `nested`."""
     if annotation in _TYPE_NAMES:
         return _TYPE_NAMES[annotation]
     arguments = [part for part in typing.get_args(annotation) if part not in (type(None), ...)]
     origin = typing.get_origin(annotation)
     if origin is tuple:
-        return f"list of: {_type_text(arguments[0], name, nested)}"
+        return f"list of: {type_text(arguments[0], name, nested)}"
     if origin is typing.Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (types.UnionType, typing.Union):
-        return " or ".join(_type_text(part, name, nested) for part in arguments)
+        return " or ".join(type_text(part, name, nested) for part in arguments)
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return " or ".join(f"`{member.value}`" for member in annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

@@ -46,6 +46,11 @@ def test_every_check_has_a_name_of_its_own_and_what_is_missing_has_a_remedy(sett
     assert all(one.remedy for one in found if one.status is CheckStatus.MISSING)
 
 
+def test_a_server_has_its_port(settings: Settings) -> None:
+    before, serving = diagnose(settings), diagnose(settings, is_serving=True)
+    assert {one.name for one in before} - {one.name for one in serving} == {"port"}
+
+
 def test_this_environment_has_what_the_tests_need(settings: Settings) -> None:
     names = ("python", "ffmpeg", "opencv", "screening", "mediapipe", "onnxruntime")
     assert {name: check(settings, name).status for name in names} == dict.fromkeys(names, CheckStatus.OK)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from streamapp import settings_reference
-from streamapp.choices import ScreenRuntime
+from streamapp.choices import Origin, ScreenRuntime
 from streamapp.errors import ExitCode, SettingsError
 from streamapp.settings import Settings, load_settings
 
@@ -39,6 +39,26 @@ def test_the_environment_beats_the_file_which_beats_the_defaults(monkeypatch: py
     assert settings.server.max_streams == 3
     assert settings.models.runtime is ScreenRuntime.MEDIAPIPE
     assert settings.log.level is None
+
+
+def test_where_each_value_comes_from_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("streamapp.toml").write_text("[server]\nport = 9000\nmax_streams = 3\n")
+    monkeypatch.setenv("STREAMAPP_SERVER__PORT", "9001")
+    settings = load_settings().with_server({"host": "::1"})
+    names = ("host", "port", "max_streams", "https")
+    wanted = [Origin.COMMAND_LINE, Origin.ENVIRONMENT, Origin.FILE, Origin.DEFAULT]
+    assert [settings.origin("server", name) for name in names] == wanted
+    Path("streamapp.toml").write_text("")
+    assert settings.origin("server", "max_streams") is Origin.FILE, "as it was at the start"
+
+
+def test_lines_of_a_file_are_taken_in_place_of_what_is_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMAPP_GALLERY__POSTGRES_URL", "postgresql://ada:secret@db/x")
+    settings = load_settings()
+    changed = settings.with_lines("[gallery]\nmin_margin = 0.4\n[server]\nport = 1")
+    assert (changed.gallery.min_margin, changed.server.port) == (0.4, 1)
+    assert changed.gallery.postgres_url == settings.gallery.postgres_url
+    assert (settings.gallery.min_margin, settings.server.port) == (0.5, 8000)
 
 
 def test_lists_and_tables_are_json_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import { AddForm } from "./add_form.js";
 import { listCameras, RESOLUTIONS } from "./camera.js";
+import { Comparison } from "./comparison.js";
 import { Enroll } from "./enroll.js";
 import { Faces } from "./faces.js";
 import { explain } from "./failures.js";
@@ -71,12 +72,20 @@ const player = new Player({
   saveResults: find("player-save-results"),
   close: find("player-close"),
 });
+const comparison = new Comparison({
+  box: find("player-comparison"),
+  dialog: find("player"),
+  onShow: (ptsS) => player.showAt(ptsS),
+});
 const recordings = new Recordings({
   list: find("recordings"),
   empty: find("recordings-empty"),
   summary: find("recordings-summary"),
   template: find("recording-row"),
-  onPlay: (recording) => player.open(recording, recordedResults),
+  onPlay: (recording) => {
+    player.open(recording, recordedResults);
+    comparison.open(recording);
+  },
 });
 const streams = new Streams({
   list: find("streams"),
@@ -85,18 +94,16 @@ const streams = new Streams({
   onWatch: watch,
   onItems: (items) => recordings.follow(items),
 });
-const why = new Why({ dialog: find("why"), title: find("why-title"), body: find("why-body"), close: find("why-close") });
+const why = new Why();
 const people = new People({
   list: find("people"),
   note: find("people-note"),
-  template: find("person-row"),
   more: find("people-more"),
 });
-const enroll = new Enroll(document, { onEnrolled: () => people.refresh() });
+const enroll = new Enroll({ onEnrolled: () => people.refresh() });
 const faces = new Faces({
   list: find("faces"),
   empty: find("faces-empty"),
-  template: find("face-card"),
   onWhy: (face) => why.show(face),
   onEnroll: (face) => enroll.open(face),
   onReject: reject,

@@ -1,23 +1,23 @@
 // The dialog that puts somebody into the gallery: by a face of a live stream, or by pictures.
 
+import { dialog } from "./dialog.js";
+import { element } from "./element.js";
 import { explain } from "./failures.js";
 import { enrollPictures, enrollTrack } from "./gallery.js";
 
 const YEAR_MS = 365 * 86_400_000;
+const find = (id) => document.getElementById(id);
 
 export class Enroll {
-  #dialog;
-  #find;
+  #form = form();
+  #parts = dialog("enroll", this.#form);
   #face = null;
   #onEnrolled;
 
   /** onEnrolled(person): somebody is in the gallery now. */
-  constructor(root, { onEnrolled }) {
-    this.#find = (id) => root.getElementById(id);
-    this.#dialog = this.#find("enroll");
+  constructor({ onEnrolled }) {
     this.#onEnrolled = onEnrolled;
-    this.#find("enroll-close").addEventListener("click", () => this.#dialog.close());
-    this.#find("enroll-form").addEventListener("submit", (event) => {
+    this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
     });
@@ -26,35 +26,35 @@ export class Enroll {
   /** face: {stream, track}, or null to enroll by pictures. */
   open(face) {
     this.#face = face;
-    this.#find("enroll-form").reset();
-    this.#find("enroll-until").value = new Date(Date.now() + YEAR_MS).toISOString().slice(0, 10);
-    this.#find("enroll-title").textContent = face ? `Enroll face ${face.track} of ${face.stream}` : "Enroll by pictures";
-    this.#find("enroll-pictures-field").hidden = Boolean(face);
-    this.#find("enroll-pictures").required = !face;
-    this.#find("enroll-hint").hidden = !face;
+    this.#form.reset();
+    find("enroll-until").value = new Date(Date.now() + YEAR_MS).toISOString().slice(0, 10);
+    this.#parts.title.textContent = face ? `Enroll face ${face.track} of ${face.stream}` : "Enroll by pictures";
+    find("enroll-pictures-field").hidden = Boolean(face);
+    find("enroll-pictures").required = !face;
+    find("enroll-hint").hidden = !face;
     this.#say([]);
-    this.#dialog.showModal();
-    this.#find("enroll-name").focus();
+    this.#parts.dialog.showModal();
+    find("enroll-name").focus();
   }
 
   async #submit() {
-    const button = this.#find("enroll-submit");
+    const button = find("enroll-submit");
     const asked = {
-      name: this.#find("enroll-name").value.trim(),
+      name: find("enroll-name").value.trim(),
       consent: {
-        by: this.#find("enroll-by").value.trim(),
-        text: this.#find("enroll-text").value.trim(),
-        until: this.#find("enroll-until").value,
+        by: find("enroll-by").value.trim(),
+        text: find("enroll-text").value.trim(),
+        until: find("enroll-until").value,
       },
-      allowSpoof: this.#find("enroll-spoof").checked,
-      allowDuplicate: this.#find("enroll-duplicate").checked,
+      allowSpoof: find("enroll-spoof").checked,
+      allowDuplicate: find("enroll-duplicate").checked,
     };
     button.disabled = true;
     this.#say([]);
     try {
-      const pictures = [...this.#find("enroll-pictures").files];
+      const pictures = [...find("enroll-pictures").files];
       const answer = this.#face ? await enrollTrack({ ...asked, ...this.#face }) : await enrollPictures({ ...asked, pictures });
-      this.#dialog.close();
+      this.#parts.dialog.close();
       this.#onEnrolled(answer.person);
     } catch (error) {
       const { title, advice } = explain(error);
@@ -64,8 +64,31 @@ export class Enroll {
   }
 
   #say(lines) {
-    const error = this.#find("enroll-error");
+    const error = find("enroll-error");
     error.textContent = lines.join(" ");
-    if (lines.length) this.#find("enroll-submit").scrollIntoView({ block: "end" });
+    if (lines.length) find("enroll-submit").scrollIntoView({ block: "end" });
   }
 }
+
+function form() {
+  const words = { required: true, maxLength: 200, autocomplete: "off" };
+  return element(
+    "form.dialog-body",
+    { id: "enroll-form" },
+    element("p", {}, "Only people who agreed to it. No picture is kept, and everything can be erased at any time."),
+    field("Name", { id: "enroll-name", ...words }),
+    field("Who agreed to it", { id: "enroll-by", placeholder: "They themselves, in writing", ...words }),
+    field("To which text", { id: "enroll-text", placeholder: "faces-2026-01", ...words }),
+    field("Until", { id: "enroll-until", type: "date", required: true }),
+    field("Pictures of this face alone", { id: "enroll-pictures", type: "file", accept: "image/jpeg,image/png,image/webp", multiple: true }),
+    element("p", { id: "enroll-hint" }, "The face should look into the camera for a second or two, near and well lit."),
+    toggle("Even if it is like somebody enrolled", "enroll-duplicate"),
+    toggle("Even if it looks like a photo or a screen", "enroll-spoof"),
+    element("p.form-error", { id: "enroll-error", role: "alert" }),
+    element("p.actions", {}, element("button.primary", { type: "submit", id: "enroll-submit" }, "Enroll")),
+  );
+}
+
+const field = (label, input) => element("label.field", { id: `${input.id}-field` }, label, element("input", input));
+const toggle = (label, id) =>
+  element("label.switch", {}, element("input", { type: "checkbox", role: "switch", id }), element("span", {}, label));

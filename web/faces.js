@@ -1,6 +1,7 @@
 // A card for each face of the newest result: what is known of it, how fresh that is, and why.
 
 import { colourOf } from "./captions.js";
+import { element } from "./element.js";
 import { freshness, skippedFor, whoIs } from "./words.js";
 
 const LIVENESS = { live: "living person", spoof: "photo or screen?", undecided: "not sure yet" };
@@ -9,7 +10,6 @@ const NAMES = { identity: "Identity", liveness: "Liveness", gender_age: "Looks l
 export class Faces {
   #list;
   #empty;
-  #template;
   #onWhy;
   #onEnroll;
   #onReject;
@@ -17,10 +17,9 @@ export class Faces {
 
   /** All three are given {stream, track}. onWhy: the reasons for a card are asked for; onEnroll: it is to be enrolled;
    *  onReject: and the id of the person it is not. */
-  constructor({ list, empty, template, onWhy, onEnroll, onReject }) {
+  constructor({ list, empty, onWhy, onEnroll, onReject }) {
     this.#list = list;
     this.#empty = empty;
-    this.#template = template;
     this.#onWhy = onWhy;
     this.#onEnroll = onEnroll;
     this.#onReject = onReject;
@@ -46,17 +45,23 @@ export class Faces {
   }
 
   #newCard(id) {
-    const card = this.#template.content.firstElementChild.cloneNode(true);
+    const colour = element("span.face-colour", { "aria-hidden": "true" });
+    const why = element("button.face-why", { type: "button", "aria-label": `Why is face ${id} called that?` }, "Why?");
+    const enroll = element("button.face-enroll", { type: "button", "aria-label": `Enroll face ${id}`, hidden: true }, "Enroll");
+    const reject = element("button.face-reject.quiet", { type: "button", hidden: true });
+    const card = element(
+      "li.face",
+      {},
+      element("div.face-head", {}, colour, element("span.face-name"), element("span.face-number")),
+      element("dl.face-facts"),
+      element("p.actions", {}, why, enroll, reject),
+    );
     card.dataset.track = id;
-    card.querySelector(".face-colour").style.background = colourOf(id);
-    const why = card.querySelector(".face-why");
-    why.setAttribute("aria-label", `Why is face ${id} called that?`);
+    colour.style.background = colourOf(id);
     const face = () => ({ stream: card.dataset.of, track: id });
     why.addEventListener("click", () => this.#onWhy(face()));
-    const enroll = card.querySelector(".face-enroll");
-    enroll.setAttribute("aria-label", `Enroll face ${id}`);
     enroll.addEventListener("click", () => this.#onEnroll(face()));
-    card.querySelector(".face-reject").addEventListener("click", () => this.#onReject(face(), card.dataset.person));
+    reject.addEventListener("click", () => this.#onReject(face(), card.dataset.person));
     this.#list.append(card);
     return card;
   }
@@ -92,16 +97,7 @@ function factsOf({ identity, liveness, gender_age: looks, deepfake }, who) {
   return facts;
 }
 
-function fact(term, value, note) {
-  const name = document.createElement("dt");
-  const text = document.createElement("dd");
-  const small = document.createElement("small");
-  name.textContent = term;
-  text.textContent = value;
-  small.textContent = note;
-  text.append(small);
-  return [name, text];
-}
+const fact = (term, value, note) => [element("dt", {}, term), element("dd", {}, value, element("small", {}, note))];
 
 function put(card, selector, text) {
   const element = card.querySelector(selector);

@@ -1,20 +1,19 @@
 // The list of people in the gallery: when their consent ends, everything about them as a file, and erasure.
 
 import { confirmed } from "./confirmed.js";
+import { element } from "./element.js";
 import { explain } from "./failures.js";
 import { erasePerson, exportOf, listPeople } from "./gallery.js";
 
 export class People {
   #list;
   #note;
-  #template;
   #more;
   #next = null;
 
-  constructor({ list, note, template, more }) {
+  constructor({ list, note, more }) {
     this.#list = list;
     this.#note = note;
-    this.#template = template;
     this.#more = more;
     more.addEventListener("click", () => this.#page(this.#next));
   }
@@ -40,15 +39,12 @@ export class People {
   }
 
   #row({ id, name, consent, last_seen_at: seen }) {
-    const row = this.#template.content.firstElementChild.cloneNode(true);
+    const terms = element("p.person-terms", {}, `agreed until ${day(consent.expires_at)}, last seen ${day(seen)}`);
+    const told = { href: exportOf(id), download: "", "aria-label": `Everything about ${name} as a file` };
+    const erase = element("button.person-erase.quiet", { type: "button", "aria-label": `Erase ${name}` }, "Erase");
+    const actions = element("p.actions", {}, element("a.person-export", told, "Export"), erase);
+    const row = element("li.person", {}, element("p.person-name", {}, name), terms, actions);
     row.dataset.person = id;
-    row.querySelector(".person-name").textContent = name;
-    row.querySelector(".person-terms").textContent = `agreed until ${day(consent.expires_at)}, last seen ${day(seen)}`;
-    const file = row.querySelector(".person-export");
-    file.href = exportOf(id);
-    file.setAttribute("aria-label", `Everything about ${name} as a file`);
-    const erase = row.querySelector(".person-erase");
-    erase.setAttribute("aria-label", `Erase ${name}`);
     confirmed(erase, () => this.#erase(id, row), "For good?");
     return row;
   }

@@ -101,6 +101,17 @@ export class Player {
     if (play) this.#video.play().catch(() => {});
   }
 
+  /** The picture at a time of the stream, paused. */
+  showAt(ptsS) {
+    this.#video.pause();
+    const { parts } = this.#entry;
+    const later = parts.findIndex(({ start_pts_s: startS }) => startS > ptsS + NEAR_S);
+    const part = Math.max(0, (later < 0 ? parts.length : later) - 1);
+    const timeS = Math.max(0, ptsS - parts[part].start_pts_s) + NEAR_S;
+    if (part === this.#part) this.#video.currentTime = timeS;
+    else this.#change(part, timeS);
+  }
+
   get #totalS() {
     return this.#entry.parts.reduce((sum, part) => sum + part.seconds, 0);
   }

@@ -74,6 +74,18 @@ export async function explainTrack(stream, trackId) {
   return (await request(path, { headers: { Accept: "application/json" }, cache: "no-store" })).json();
 }
 
+/** The newest result of a stream. */
+export async function newestResult(stream) {
+  const path = `/streams/${encodeURIComponent(stream)}/tracks`;
+  return (await request(path, { headers: { Accept: "application/json" }, cache: "no-store" })).json();
+}
+
+/** The newest picture of a stream as others may see it, as a bitmap. */
+export async function newestPicture(stream) {
+  const response = await request(`/streams/${encodeURIComponent(stream)}/snapshot.jpg`, { cache: "no-store" });
+  return createImageBitmap(await response.blob());
+}
+
 export async function startRecording(name) {
   return (await request(`/streams/${encodeURIComponent(name)}/recording`, { method: "POST" })).json();
 }
@@ -95,6 +107,21 @@ export function recordedResults(id) {
 export async function deleteRecording(id) {
   await request(`/recordings/${encodeURIComponent(id)}`, { method: "DELETE" });
 }
+
+/** The replay of a recording, at work or over. */
+export async function replayOf(id) {
+  return (await request(replayPath(id), { headers: { Accept: "application/json" }, cache: "no-store" })).json();
+}
+
+export async function startReplay(id) {
+  return (await request(replayPath(id), { method: "POST", headers: { Accept: "application/json" } })).json();
+}
+
+export async function stopReplay(id) {
+  await request(replayPath(id), { method: "DELETE" });
+}
+
+const replayPath = (id) => `/recordings/${encodeURIComponent(id)}/replay`;
 
 /** A request that answers in time and well, or throws Failure. */
 export async function request(path, { signal, ...options }) {

@@ -1,5 +1,7 @@
 // Why a face is called what it is called: a dialog with everything the decision rests on.
 
+import { dialog } from "./dialog.js";
+import { element } from "./element.js";
 import { explain } from "./failures.js";
 import { explainTrack } from "./signalling.js";
 import { tableOf } from "./table.js";
@@ -8,22 +10,14 @@ import { becauseOf, skippedFor } from "./words.js";
 const STATES = { identified: "Identified", unknown: "Unknown", undecided: "Undecided" };
 
 export class Why {
-  #dialog;
-  #title;
-  #body;
-
-  constructor({ dialog, title, body, close }) {
-    this.#dialog = dialog;
-    this.#title = title;
-    this.#body = body;
-    close.addEventListener("click", () => dialog.close());
-  }
+  #body = element("div.dialog-body", { id: "why-body" });
+  #parts = dialog("why", this.#body);
 
   /** Asks the server about a track and shows its answer. */
   async show({ stream, track }) {
-    this.#title.textContent = `Face ${track} of ${stream}`;
+    this.#parts.title.textContent = `Face ${track} of ${stream}`;
     this.#body.replaceChildren(line("Asking the server"));
-    if (!this.#dialog.open) this.#dialog.showModal();
+    if (!this.#parts.dialog.open) this.#parts.dialog.showModal();
     try {
       const { identity, not_said: notSaid } = await explainTrack(stream, track);
       const missing = Object.entries(notSaid).map(([kind, code]) => [kind.replaceAll("_", " "), skippedFor(code)]);
@@ -69,21 +63,6 @@ const level = (value) => value.toFixed(2);
 const quality = (vote) => `${Math.round(vote.quality * 100)} %`;
 const best = (levels) => (Object.keys(levels).length ? level(Math.max(...Object.values(levels))) : "nobody");
 
-function line(text) {
-  const paragraph = document.createElement("p");
-  paragraph.textContent = text;
-  return paragraph;
-}
-
-function heading(text) {
-  const title = document.createElement("h3");
-  title.textContent = text;
-  return title;
-}
-
-function table(heads, rows) {
-  const frame = document.createElement("div");
-  frame.className = "scroll";
-  frame.append(tableOf(heads, rows));
-  return frame;
-}
+const line = (text) => element("p", {}, text);
+const heading = (text) => element("h3", {}, text);
+const table = (heads, rows) => element("div.scroll", {}, tableOf(heads, rows));

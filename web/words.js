@@ -82,7 +82,7 @@ const LEFT = {
 /** An event in a sentence. */
 export function eventText({ kind, stream, track, name, because, score, duration_s: seconds }) {
   const who = name ?? `Face ${track}`;
-  const length = seconds === null ? "" : ` after ${duration(seconds)}`;
+  const length = seconds === null ? "" : ` after ${lasted(seconds)}`;
   switch (kind) {
     case "appeared":
       return `${who} appeared on ${stream}`;
@@ -101,7 +101,8 @@ export function eventText({ kind, stream, track, name, because, score, duration_
   }
 }
 
-function duration(seconds) {
+/** A length of time in words. */
+export function lasted(seconds) {
   if (seconds < 60) return `${Math.round(seconds)} s`;
   if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
   return `${(seconds / 3600).toFixed(1)} h`;

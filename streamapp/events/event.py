@@ -9,6 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from streamapp.choices import EventKind
+from streamapp.results import IdentityState
 
 MakeId = Callable[[], UUID]
 
@@ -50,6 +51,8 @@ class Event:
     """SPOOF_SUSPECTED: how much it looks like a living person, 0 to 1. IDENTIFIED: the similarity."""
     duration_s: float | None = None
     """LEFT: how long the visit was, in the stream's time. STREAM_RECOVERED: how long the stream was lost."""
+    identity: IdentityState | None = None
+    """LEFT: what was known of who it was when it was last seen; None where it was compared with nobody."""
 
 
 class EventIds:

@@ -14,6 +14,7 @@ from streamapp.choices import EventKind
 from streamapp.errors import EventStoreError, EventStoreUnusable
 from streamapp.events.event import Event
 from streamapp.events.search import EventQuery
+from streamapp.results import IdentityState
 
 APPLICATION_ID = 0x53455654
 """Marks the file as ours (PRAGMA application_id)."""
@@ -26,9 +27,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX events_by_stream ON events (stream, id)",
         "CREATE INDEX events_by_person ON events (person_id, id) WHERE person_id IS NOT NULL",
     ),
+    ("ALTER TABLE events ADD COLUMN identity TEXT",),
 )
 """What takes the schema (PRAGMA user_version) from each version to the next. Never changed once released."""
-_COLUMNS = "id, at, kind, stream, visit, track, frame, pts_s, person_id, because, score, duration_s"
+_COLUMNS = "id, at, kind, stream, visit, track, frame, pts_s, person_id, because, score, duration_s, identity"
 _UNUSABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _Value = bytes | str | float | int | None
@@ -97,9 +99,10 @@ class EventTable:
             conditions.append(("id > ?", query.after.bytes))
         texts = [text for text, _ in conditions]
         values = [value for _, value in conditions]
-        if wanted.kinds:
-            texts.append(f"kind IN ({', '.join('?' * len(wanted.kinds))})")
-            values += [kind.value for kind in wanted.kinds]
+        for column, members in (("kind", wanted.kinds), ("identity", wanted.identities)):
+            if members:
+                texts.append(f"{column} IN ({', '.join('?' * len(members))})")
+                values += [member.value for member in members]
         where = " AND ".join(texts) or "TRUE"
         order = "DESC" if query.after is None else "ASC"
         statement = f"SELECT {_COLUMNS} FROM events WHERE {where} ORDER BY id {order} LIMIT ?"  # noqa: S608 - constants
@@ -217,12 +220,13 @@ def _row(event: Event) -> tuple[_Value, ...]:
         event.because,
         event.score,
         event.duration_s,
+        None if event.identity is None else event.identity.value,
     )
 
 
 def _event(row: tuple[Any, ...]) -> Event:
     """Of a row with the table's own types."""
-    id_, at, kind, stream, visit, track, frame, pts_s, person_id, because, score, duration_s = row
+    id_, at, kind, stream, visit, track, frame, pts_s, person_id, because, score, duration_s, identity = row
     return Event(
         UUID(bytes=id_),
         EventKind(kind),
@@ -236,4 +240,5 @@ def _event(row: tuple[Any, ...]) -> Event:
         because,
         score,
         duration_s,
+        None if identity is None else IdentityState(identity),
     )

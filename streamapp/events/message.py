@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from streamapp.choices import EventKind
 from streamapp.events.event import Event
 from streamapp.gallery.people import NameOf
+from streamapp.results import IdentityState
 
 
 class EventMessage(BaseModel):
@@ -38,6 +39,9 @@ class EventMessage(BaseModel):
     duration_s: float | None = Field(
         description="left: length of the visit in the stream's time. stream_recovered: how long the stream was lost."
     )
+    identity: IdentityState | None = Field(
+        description="left: what was known of who it was when last seen; null where it was compared with nobody."
+    )
 
     @classmethod
     def of(cls, event: Event, name_of: NameOf) -> EventMessage:
@@ -55,6 +59,7 @@ class EventMessage(BaseModel):
             because=event.because,
             score=event.score,
             duration_s=event.duration_s,
+            identity=event.identity,
         )
 
 

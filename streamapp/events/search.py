@@ -7,6 +7,7 @@ from uuid import UUID
 
 from streamapp.choices import EventKind
 from streamapp.events.event import Event
+from streamapp.results import IdentityState
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class EventFilter:
     person_id: UUID | None = None
     stream: str | None = None
     kinds: frozenset[EventKind] = frozenset()
+    identities: frozenset[IdentityState] = frozenset()
 
     def matches(self, event: Event) -> bool:
         return (
@@ -26,6 +28,7 @@ class EventFilter:
             and (self.person_id is None or event.person_id == self.person_id)
             and (self.stream is None or event.stream == self.stream)
             and (not self.kinds or event.kind in self.kinds)
+            and (not self.identities or event.identity in self.identities)
         )
 
 

@@ -52,6 +52,7 @@ class _Visit:
     id: UUID | None = None
     """None until it is told that the face appeared."""
     person_id: UUID | None = None
+    identity: IdentityState | None = None
     claim: _Hold | None = None
     suspicion: _Hold | None = None
     is_spoof_told: bool = False
@@ -59,6 +60,8 @@ class _Visit:
     def saw(self, track: TrackResult, result: FrameResult, at: float) -> None:
         self.track, self.box = track.id, track.box
         self.last_s, self.last_at, self.last_frame = result.pts_s, at, result.frame
+        identity = track.analyses.get("identity")
+        self.identity = self.identity if identity is None else identity.state
         self.frames += 1
 
 
@@ -148,7 +151,7 @@ class VisitRules:
         events = self._ended(visit, Because.SAME_PERSON)
         kept.track, kept.box = track.id, track.box
         kept.last_s, kept.last_at, kept.last_frame = visit.last_s, visit.last_at, visit.last_frame
-        kept.claim, kept.suspicion = visit.claim, visit.suspicion
+        kept.claim, kept.suspicion, kept.identity = visit.claim, visit.suspicion, visit.identity
         kept.is_spoof_told = kept.is_spoof_told or visit.is_spoof_told
         return events
 
@@ -157,7 +160,8 @@ class VisitRules:
         if visit.id is None:
             return []
         duration_s = visit.last_s - visit.first_s
-        return [self._event(visit, EventKind.LEFT, because=because, duration_s=duration_s)]
+        identity = IdentityState.IDENTIFIED if visit.person_id is not None else visit.identity
+        return [self._event(visit, EventKind.LEFT, because=because, duration_s=duration_s, identity=identity)]
 
     def _holds(self, hold: _Hold, visit: _Visit) -> bool:
         return visit.last_s - hold.since_s >= self._times.hold_s
@@ -172,6 +176,7 @@ class VisitRules:
         because: Because | None = None,
         score: float | None = None,
         duration_s: float | None = None,
+        identity: IdentityState | None = None,
     ) -> Event:
         return Event(
             id_ or self._make_id(),
@@ -186,6 +191,7 @@ class VisitRules:
             because,
             score,
             duration_s,
+            identity,
         )
 
 

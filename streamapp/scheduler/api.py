@@ -28,6 +28,8 @@ class Priority(IntEnum):
     REFRESH = 2
     IMAGE = 3
     """A picture sent to the API, by a client that waits."""
+    BACKGROUND = 4
+    """Nobody waits for it: a recording that is replayed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -46,6 +46,8 @@ RULES = (
     Rule("/detect", None, Scope.OPERATE),
     Rule("/analyze", None, Scope.OPERATE),
     Rule("/demo", None, Scope.OPERATE),
+    Rule("/settings", None, Scope.OPERATE),
+    Rule("/machine", READ, Scope.OPERATE),
     Rule("/status", READ, Scope.VIEW),
     Rule("/ready", READ, Scope.VIEW),
     Rule("/plan", READ, Scope.VIEW),

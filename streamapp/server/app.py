@@ -38,6 +38,7 @@ from streamapp.server.routes.images import images_router
 from streamapp.server.routes.login import login_router
 from streamapp.server.routes.page import Page
 from streamapp.server.routes.recordings import recordings_router
+from streamapp.server.routes.settings import settings_router
 from streamapp.server.routes.streams import streams_router
 from streamapp.server.routes.webrtc import webrtc_router
 from streamapp.server.security import BodyLimit, Guard
@@ -66,6 +67,7 @@ def create_app(runtime: Runtime, signalling: Signalling, keyring: Keyring, demo:
     app.include_router(images_router(runtime.models, uploads))
     app.include_router(gallery_router(runtime, uploads))
     app.include_router(health_router(runtime, signalling))
+    app.include_router(settings_router(runtime))
     _finish_app(app, settings, keyring, demo)
     return app
 
@@ -94,7 +96,8 @@ def _bare_app(runtime: Runtime, signalling: Signalling) -> FastAPI:
 def _finish_app(app: FastAPI, settings: Settings, keyring: Keyring, demo: DemoPage | None) -> None:
     """Adds the demo page, the files of pages and what stands before every route."""
     pages, visitors = asset("web"), Visitors(keyring)
-    body_limits = dict.fromkeys(("/streams", "/gallery", "/login"), min(MAX_JSON_BYTES, settings.server.max_body_bytes))
+    small = ("/streams", "/gallery", "/login", "/settings", "/recordings")
+    body_limits = dict.fromkeys(small, min(MAX_JSON_BYTES, settings.server.max_body_bytes))
     if demo is not None:
         if why_absent(settings) is None:
             limits = upload_limits(settings)

@@ -44,11 +44,18 @@ class Face:
     track: int = 1
     box: Box = LEFT_BOX
     person: UUID | None = None
+    unknown: bool = False
+    """Looked at, and like nobody."""
     is_spoof: bool = False
     state: TrackState = TrackState.CONFIRMED
 
 
-def identity(person: UUID) -> IdentityAnalysis:
+def identity(person: UUID | None) -> IdentityAnalysis:
+    if person is None:
+        return IdentityAnalysis(
+            "adaface", 0, "new_track", 0.0, 3, None, IdentityState.UNKNOWN, IdentityReason.NOBODY_ALIKE, "unknown",
+            None, 1.0, None, {}, (),
+        )  # fmt: skip
     return IdentityAnalysis(
         "adaface", 0, "new_track", 0.0, 3, 0.99, IdentityState.IDENTIFIED, IdentityReason.ALIKE, "somebody", person,
         4.5, 2.0, {}, (),
@@ -57,7 +64,7 @@ def identity(person: UUID) -> IdentityAnalysis:
 
 def track_of(face: Face) -> TrackResult:
     analyses = Analyses()
-    if face.person is not None:
+    if face.person is not None or face.unknown:
         analyses["identity"] = identity(face.person)
     state, score = (LivenessState.SPOOF, 0.1) if face.is_spoof else (LivenessState.LIVE, 0.9)
     analyses["liveness"] = LivenessAnalysis("mn3", 0, "new_track", 0.0, 3, 0.9, state, score, {})

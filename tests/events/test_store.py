@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sqlite3
@@ -16,11 +17,12 @@ import pytest
 
 from streamapp.choices import EventKind
 from streamapp.errors import EventStoreError, EventStoreUnusable
+from streamapp.events import event_table
 from streamapp.events.event import Event
 from streamapp.events.event_table import EventTable
 from streamapp.events.search import EventFilter, EventQuery
 from streamapp.events.store import EventRetention, EventStore
-from streamapp.results import DropReason
+from streamapp.results import DropReason, IdentityState
 from tests.events.scenes import ADA, BOB, NOW, event
 
 DAY_S = 86400.0
@@ -56,7 +58,7 @@ async def test_events_come_back_as_they_were_newest_first(store: EventStore, pat
     first = event()
     full = event(
         EventKind.LEFT, visit=uuid4(), track=3, frame=7, pts_s=0.25, person_id=ADA, because="gone", score=0.5,
-        duration_s=12.5,
+        duration_s=12.5, identity=IdentityState.IDENTIFIED,
     )  # fmt: skip
     events = [first, full, event(EventKind.STREAM_LOST, because="source_timeout")]
     for one in events:
@@ -72,7 +74,7 @@ async def test_events_come_back_as_they_were_newest_first(store: EventStore, pat
 
 async def test_they_are_found_by_time_person_stream_and_kind(store: EventStore) -> None:
     events = [
-        event(kind, stream=stream, person_id=person, at=NOW + number)
+        event(kind, stream=stream, person_id=person, at=NOW + number, identity=[*IdentityState, None][number % 4])
         for number, (kind, stream, person) in enumerate(
             (kind, stream, person) for kind in EventKind for stream in ("door", "yard") for person in (None, ADA, BOB)
         )
@@ -88,12 +90,34 @@ async def test_they_are_found_by_time_person_stream_and_kind(store: EventStore) 
         EventFilter(person_id=UUID(int=9)),
         EventFilter(stream="door", kinds=frozenset({EventKind.LEFT, EventKind.IDENTIFIED})),
         EventFilter(stream="do' OR TRUE --"),
+        EventFilter(identities=frozenset({IdentityState.UNKNOWN, IdentityState.UNDECIDED})),
+        EventFilter(identities=frozenset({IdentityState.UNKNOWN}), kinds=frozenset({EventKind.LEFT}), stream="yard"),
     ):
         matching = [one for one in events if wanted.matches(one)]
         assert await store.find(EventQuery(wanted)) == matching[::-1], wanted
     assert await store.find(EventQuery(limit=3, before=events[10].id)) == events[9:6:-1]
     assert await store.find(EventQuery(limit=3, after=events[10].id)) == events[11:14]
     assert sorted(await store.people()) == sorted([ADA, BOB])
+
+
+async def test_a_file_of_the_first_version_is_taken_over(path: Path) -> None:
+    path.parent.mkdir()
+    old = event(EventKind.LEFT, at=NOW, duration_s=3.0)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        for statement in event_table.MIGRATIONS[0]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={event_table.APPLICATION_ID}")
+        connection.execute("PRAGMA user_version=1")
+        columns = "id, at, kind, stream, duration_s"
+        values = (old.id.bytes, old.at, old.kind, old.stream, old.duration_s)
+        connection.execute(f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?)", values)
+        connection.commit()
+    store = store_at(path)
+    await store.open()
+    new = event(EventKind.LEFT, identity=IdentityState.UNKNOWN)
+    store.append(new)
+    assert await all_of(store) == [new, old]
+    await store.close()
 
 
 async def test_the_old_and_the_many_are_deleted_from_the_disk_too(path: Path) -> None:

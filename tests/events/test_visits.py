@@ -13,6 +13,7 @@ from streamapp.choices import EventKind
 from streamapp.events.event import Because, Event
 from streamapp.events.visits import VisitRules
 from streamapp.faces import TrackState
+from streamapp.results import IdentityState
 from tests.events.scenes import ADA, BOB, FPS, LEFT_BOX, NOW, RIGHT_BOX, TIMES, Face, ids, result
 
 APPEARED, IDENTIFIED, SPOOF, LEFT = (
@@ -46,6 +47,16 @@ def test_a_face_appears_once_and_leaves_once() -> None:
     assert (appeared.at, appeared.visit, appeared.track, appeared.stream) == (NOW, appeared.id, 1, "door")
     assert (left.visit, left.because, left.at, left.frame) == (appeared.id, Because.GONE, NOW + 1.9, 19)
     assert left.duration_s == 1.9
+
+
+def test_who_left_is_told_as_far_as_it_was_known() -> None:
+    def known(*parts: tuple[float, Scene]) -> list[IdentityState | None]:
+        return [event.identity for event in played(*parts, end=True) if event.kind is LEFT]
+
+    assert known((2, [Face()])) == [None], "compared with nobody"
+    assert known((1, [Face()]), (1, [Face(unknown=True)])) == [IdentityState.UNKNOWN]
+    assert known((1, [Face(unknown=True)]), (1, [Face()])) == [IdentityState.UNKNOWN], "as when last compared"
+    assert known((2, [Face(person=ADA)]), (1, [Face(unknown=True)])) == [IdentityState.IDENTIFIED]
 
 
 def test_nothing_is_told_of_a_glimpse() -> None:

@@ -14,6 +14,7 @@ from streamapp.errors import EventStoreError, Overloaded
 from streamapp.events.event_log import EventLog
 from streamapp.events.message import EventMessage
 from streamapp.events.search import EventFilter, EventQuery
+from streamapp.results import IdentityState
 from streamapp.server import streaming
 from streamapp.server.openapi import problem_responses, sends
 
@@ -39,8 +40,14 @@ def _filter(
     person: Annotated[UUID | None, Query(description="Only about this person.")] = None,
     stream: _Stream = None,
     kind: Annotated[list[EventKind] | None, Query(description="Only of these kinds; may be given again.")] = None,
+    identity: Annotated[
+        list[IdentityState] | None,
+        Query(description="Only of faces that left and of whom this was known; may be given again."),
+    ] = None,
 ) -> EventFilter:
-    return EventFilter(person_id=person, stream=stream, kinds=frozenset(kind or ()))
+    return EventFilter(
+        person_id=person, stream=stream, kinds=frozenset(kind or ()), identities=frozenset(identity or ())
+    )
 
 
 _Filter = Annotated[EventFilter, Depends(_filter)]
@@ -64,6 +71,7 @@ def events_router(log: EventLog) -> APIRouter:
             person_id=wanted.person_id,
             stream=wanted.stream,
             kinds=wanted.kinds,
+            identities=wanted.identities,
         )
         found = await log.search(EventQuery(narrowed, limit + 1, before=cursor))
         page = found[:limit]

@@ -12,6 +12,7 @@ from streamapp.errors import Conflict, NotFound, Overloaded, RecordingFailed, So
 from streamapp.pipeline.session import StreamSession
 from streamapp.recording.description import header_of
 from streamapp.recording.entry import RecordingEntry
+from streamapp.results import FrameResult
 from streamapp.runtime import Runtime
 from streamapp.server import streaming
 from streamapp.server.explanations import IdentityExplanation, TrackExplanation
@@ -99,6 +100,17 @@ def streams_router(runtime: Runtime) -> APIRouter:
         if escalator is None:
             raise Conflict(f"stream {name} runs in mode fast, which has no keyframes; add it in a deeper mode")
         escalator.ask()
+
+    @router.get(
+        "/{name}/tracks",
+        responses=problem_responses(_NO_STREAM | {503: {Overloaded.code: "no picture yet"}}),
+    )
+    async def show_tracks(name: str) -> FrameResult:
+        """The newest result: every face there is now, and what is known of it."""
+        latest = runtime.stream(name).latest
+        if latest is None:
+            raise Overloaded(f"stream {name} has no picture yet", retry_after_s=1)
+        return latest.result
 
     @router.get(
         "/{name}/tracks/{track_id}/why",

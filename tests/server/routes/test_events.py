@@ -73,7 +73,7 @@ async def test_events_are_searched_by_time_person_stream_and_kind(start_bench: S
         assert shown == {
             "id": second, "kind": "identified", "stream": "door", "at": NOW + 10, "visit": None, "track": None,
             "frame": None, "pts_s": None, "person_id": str(ADA), "name": None, "because": None, "score": 4.5,
-            "duration_s": None,
+            "duration_s": None, "identity": None,
         }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from streamapp.assets import asset
@@ -32,6 +34,32 @@ async def test_every_file_of_the_page_is_served(start_bench: StartBench) -> None
         for path in asset("web").iterdir():
             if path.is_file():
                 assert (await bench.http.get(f"/{path.name}")).status_code == 200, path.name
+
+
+PAGES = sorted(path.name for path in asset("web").glob("*.html") if path.name != "login.html")
+HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
+<meta name="color-scheme" content="light dark">
+<meta name="description" content="""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_begins_alike_and_is_in_the_navigation(name: str) -> None:
+    text = (asset("web") / name).read_text()
+    assert text.startswith(HEAD)
+    for once in (
+        '<link rel="icon" href="icon.svg" type="image/svg+xml">',
+        '<link rel="stylesheet" href="style.css">',
+        '<script type="module" src="nav.js"></script>',
+        '<a class="skip" href="#',
+        '<header class="top">',
+    ):
+        assert text.count(once) == 1, once
+    pages = re.findall(r'^  \["([^"]+)", "[^"]+"\],$', (asset("web") / "nav.js").read_text(), re.MULTILINE)
+    assert ("./" if name == "index.html" else name) in pages
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,9 @@ async def test_a_track_explains_itself_and_only_while_it_is_there(
         assert (why["stream"], why["track"]["id"], why["identity"]) == ("door", 1, None)
         assert problem(await bench.http.get("/streams/door/tracks/99/why")) == "not_found"
         assert problem(await bench.http.get("/streams/nowhere/tracks/1/why")) == "not_found"
+        newest = (await bench.http.get("/streams/door/tracks")).json()
+        assert FrameResult.from_json(json.dumps(newest)).tracks[0].id == 1
+        assert problem(await bench.http.get("/streams/nowhere/tracks")) == "not_found"
         assert (await bench.http.get("/streams/door/tracks/one/why")).status_code == 422
 
 
