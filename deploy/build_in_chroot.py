@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from deploy.dockerfile_steps import Stage, Step, expanded, read_stages
 
@@ -75,7 +75,9 @@ class Build:
         for step in stage.steps:
             started_s = time.monotonic()
             self._do(step, image)
-            print(f"{stage.name}: {step.instruction} {step.text[:90]}  {time.monotonic() - started_s:.1f} s", flush=True)
+            print(
+                f"{stage.name}: {step.instruction} {step.text[:90]}  {time.monotonic() - started_s:.1f} s", flush=True
+            )
         return image
 
     def _do(self, step: Step, image: Image) -> None:
@@ -98,7 +100,7 @@ class Build:
 
     def _copy(self, step: Step, image: Image) -> None:
         *sources, target = step.arguments
-        place = _inside(image, os.path.join(image.folder, target))
+        place = _inside(image, str(PurePosixPath(image.folder, target)))
         origin = self.image(step.options["from"]).root if "from" in step.options else self._context()
         for source in sources:
             found = origin / source.lstrip("/")
@@ -130,8 +132,12 @@ def context_files() -> list[Path]:
         raise ValueError(".dockerignore is expected to leave out everything first, and then only to bring back")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=CONTEXT, check=True, capture_output=True, text=True).stdout
     files = [Path(name) for name in listed.split("\0") if name]
-    patterns = [line[1:] for line in wanted]
-    return [path for path in files if any(path.match(p) or Path(p) in path.parents for p in patterns)]
+    return [path for path in files if any(_covers(Path(line[1:]), path) for line in wanted)]
+
+
+def _covers(pattern: Path, path: Path) -> bool:
+    """Patterns are of whole paths, or of a folder."""
+    return pattern in path.parents or (len(pattern.parts) == len(path.parts) and path.match(str(pattern)))
 
 
 def _run(command: str, image: Image) -> None:

@@ -2,8 +2,8 @@
 
     python -m deploy.run_in_chroot --image /tmp/streamapp-image/cpu
 
-Read-only root, /tmp in memory, three folders as volumes, user 10001 without capabilities, network and process numbers of its
-own. What it is not: cgroup limits, seccomp and the engine's own init; port publishing is tests/server/test_forwarded_ports.py.
+Read-only root, /tmp in memory, three folders as volumes, user 10001 without capabilities, network and process numbers
+of its own. What it leaves out: limits of memory and processes, seccomp, the engine's own init, and published ports.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -31,9 +32,9 @@ _AS_USER = "setpriv --reuid 10001 --regid 10001 --clear-groups --bounding-set -a
 class Container:
     """An image with volumes. Commands in it are started, or run beside one that is."""
 
-    def __init__(self, root: Path, volumes: Path, runtime: Sequence[Step], extra: Sequence[str]) -> None:
+    def __init__(self, root: Path, volumes: Path, runtime: Sequence[Step]) -> None:
         self._root = root
-        self._environment = ["PATH=/opt/streamapp/bin:/usr/local/bin:/usr/bin:/bin", *extra]
+        self._environment = ["PATH=/opt/streamapp/bin:/usr/local/bin:/usr/bin:/bin"]
         for step in runtime:
             if step.instruction == "ENV":
                 self._environment += [word for word in step.words if not word.startswith("PATH=")]
@@ -54,10 +55,20 @@ class Container:
                 f'mount -t proc proc "{self._root}/proc"',
                 "ip link set lo up",
                 "echo 50000 50099 > /proc/sys/net/ipv4/ip_local_port_range",
-                self._inside(command),
+                self._inside(),
             )
         )
-        unshared = ["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "--kill-child", "--propagation", "private"]
+        unshared = [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--net",
+            "--uts",
+            "--fork",
+            "--kill-child",
+            "--propagation",
+            "private",
+        ]
         return subprocess.Popen(
             [*unshared, "sh", "-ec", f"hostname streamapp\n{script}", "sh", *command],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -67,19 +78,21 @@ class Container:
         """As `docker exec`."""
         entered = ["nsenter", "--target", str(first_process(running)), "--mount", "--pid", "--net"]
         return subprocess.run(
-            [*entered, "sh", "-c", self._inside(command), "sh", *command], capture_output=True, text=True, timeout=60
+            [*entered, "sh", "-c", self._inside(), "sh", *command], capture_output=True, text=True, timeout=60
         )
 
-    def _inside(self, command: Sequence[str]) -> str:
-        variables = " ".join(f"'{entry}'" for entry in self._environment)
-        start = f'cd /var/lib/streamapp && exec env -i {variables} {_AS_USER} "$@"'
-        return f"exec chroot \"{self._root}\" sh -c '{start.replace(chr(39), chr(34))}' sh \"$@\""
+    def _inside(self) -> str:
+        """What shell commands end with: their arguments as a command in the container."""
+        variables = " ".join(map(shlex.quote, self._environment))
+        return f'exec chroot "{self._root}" env -i -C /var/lib/streamapp {variables} {_AS_USER} "$@"'
 
 
 def first_process(running: subprocess.Popen[str]) -> int:
     """The container's process 1, as this machine numbers it."""
-    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-    return int(children[0])
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    if not _wait(children.read_text, STARTS_WITHIN_S):
+        raise RuntimeError("the container did not start")
+    return int(children.read_text().split()[0])
 
 
 class Report:
@@ -93,7 +106,7 @@ class Report:
         print(f"{'ok    ' if passed else 'FAILED'} {name}{f': {detail}' if detail != '' else ''}", flush=True)
 
 
-def _wait(condition: Callable[[], bool], within_s: float) -> bool:
+def _wait(condition: Callable[[], object], within_s: float) -> bool:
     deadline_s = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline_s:
@@ -105,7 +118,9 @@ def _wait(condition: Callable[[], bool], within_s: float) -> bool:
 def check_all(container: Container, report: Report) -> None:
     refused = container.start("streamapp", "serve")
     told = refused.communicate(timeout=STARTS_WITHIN_S)[0]
-    report.check("without a token it refuses to start, and says the command", refused.returncode == 2, told.strip()[-160:])
+    report.check(
+        "without a token it refuses to start, and says the command", refused.returncode == 2, told.strip()[-160:]
+    )
 
     created = container.start("streamapp", "token", "create", "--name", "check", "--scope", "view,operate,metrics")
     secret = created.communicate(timeout=STARTS_WITHIN_S)[0].splitlines()[0]
@@ -143,7 +158,9 @@ except urllib.error.HTTPError as error:
 
     report.check("/status needs a token", asked("/status").strip() == "401")
     report.check("/ready: the screening net is in the image", '"ready":true' in asked("/ready", secret))
-    report.check("Prometheus is answered by the container's name", "streamapp_uptime_seconds" in asked("/metrics", secret))
+    report.check(
+        "Prometheus is answered by the container's name", "streamapp_uptime_seconds" in asked("/metrics", secret)
+    )
     page = asked("/", secret)
     report.check("the page is there", "<title>" in page and "streamapp" in page)
 
@@ -168,7 +185,7 @@ def main() -> None:
     volumes = Path(tempfile.mkdtemp(prefix="streamapp-volumes-"))
     report = Report()
     try:
-        check_all(Container(root, volumes, read_stages()["runtime"].steps, ()), report)
+        check_all(Container(root, volumes, read_stages()["runtime"].steps), report)
     finally:
         shutil.rmtree(volumes)
     sys.exit(report.failed)
