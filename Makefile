@@ -42,6 +42,7 @@ bench: $(DEV_STAMP) ## measure, and print a table of ratios
 lock: $(DEV_STAMP) ## write requirements/*.txt anew, with the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade pyproject.toml --extra cpu --extra demo --group build -o requirements/cpu.txt
 	$(COMPILE) --upgrade pyproject.toml --extra gpu --extra demo --group build -c requirements/cpu.txt -o requirements/gpu.txt
+	$(COMPILE) --upgrade --group container -c requirements/cpu.txt -o requirements/container.txt
 	$(COMPILE) --upgrade --group dev -c requirements/cpu.txt -o requirements/dev.txt
 
 clean: ## remove the environment and what tools left; keeps weights and recordings

@@ -61,6 +61,8 @@ class Snapshot:
     viewers: int
     latency_s: Mapping[str, float]
     """Newest results' time in this process, arrival to result, by quantile."""
+    systems_lacking: int
+    """Model systems that are in use, or would be in the default mode, and unusable."""
     models: ModelFigures
     recordings_active: int
     recordings_bytes: int
@@ -93,6 +95,9 @@ class _SnapshotCollector(Collector):
             "Arrival of a picture to its result.",
             "quantile",
             now.latency_s,
+        )
+        yield GaugeMetricFamily(
+            "streamapp_systems_lacking", "Model systems that are needed and unusable.", now.systems_lacking
         )
         yield from _model_metrics(now.models)
         yield GaugeMetricFamily("streamapp_recordings_active", "Recordings being written.", now.recordings_active)

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork, SecretStr, model_validator
 
 from streamapp.choices import Backend, DeviceChoice, GalleryBackend, Https, Precision, Profile, ScreenRuntime
 from streamapp.faces import Mode
@@ -101,6 +101,11 @@ class IceServer(_Section):
 class WebRtcSettings(_Section):
     ice_servers: tuple[IceServer, ...] = Field(
         (), description="STUN and TURN servers; none by default, so nothing leaves the network."
+    )
+    announced_addresses: tuple[IPvAnyAddress, ...] = Field(
+        (),
+        description="Addresses by which peers reach this server, told to them in place of its own, where something in "
+        "between forwards its UDP ports unchanged: a container's published ports, a router. Unset: its own.",
     )
     max_sessions: Annotated[int, Field(ge=1)] = Field(8, description="Publishing browsers (WHIP) at once.")
     max_viewers: Annotated[int, Field(ge=1)] = Field(32, description="Playing browsers (WHEP) at once.")

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import annotated_types
-from pydantic import BaseModel, IPvAnyNetwork, SecretStr
+from pydantic import BaseModel, IPvAnyAddress, IPvAnyNetwork, SecretStr
 from pydantic.fields import FieldInfo
 
 from streamapp.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, Settings
@@ -23,6 +23,7 @@ _TYPE_NAMES: dict[object, str] = {
     str: "text",
     SecretStr: "text, never shown",
     Path: "path",
+    IPvAnyAddress: "address: 192.168.1.5",
     IPvAnyNetwork: "network: 10.0.0.0/8",
 }
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}

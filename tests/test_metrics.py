@@ -18,6 +18,7 @@ SNAPSHOT = Snapshot(
     publishers=1,
     viewers=3,
     latency_s={"0.5": 0.003},
+    systems_lacking=1,
     models=ModelFigures(
         budget_bytes=400_000_000,
         bytes_by_owner={"context": 0, "yolov10n-face/weights": 9_000_000},
@@ -60,6 +61,7 @@ def test_every_figure_is_there_with_its_type_and_help() -> None:
         ("streamapp_dropped_total", "stale"): 5,
         ("streamapp_dropped_total", "corrupt"): 0,
         ("streamapp_publishers",): 1,
+        ("streamapp_systems_lacking",): 1,
         ("streamapp_viewers",): 3,
         ("streamapp_latency_seconds", "0.5"): 0.003,
         ("streamapp_model_budget_bytes",): 400_000_000,

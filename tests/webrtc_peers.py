@@ -186,6 +186,10 @@ class WebPeer:
         """Up to the open connection. Raises AssertionError if the server does not accept."""
         response = await self.post(await self.offer())
         assert response.status_code == 201, response.text
+        await self.accept(response)
+
+    async def accept(self, response: httpx.Response) -> None:
+        """Takes the server's answer; up to the open connection."""
         self.location, self.etag = response.headers["location"], response.headers["etag"]
         self.answer = response.text
         await self.pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))

@@ -1,11 +1,13 @@
-"""Where the server listens, and by which names it is known there."""
+"""Where the server listens, by which names it is known there, and which addresses it tells its WebRTC peers."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address
 
 import psutil
 
@@ -52,6 +54,27 @@ def certificate_of(settings: ServerSettings) -> CertificateFiles | None:
     if settings.https is Https.AUTO:
         return self_signed(settings.certificate_dir, own_names(settings), datetime.now(UTC))
     return None
+
+
+def announced(answer: str, addresses: Sequence[IPv4Address | IPv6Address]) -> str:
+    """The SDP answer with each host candidate (RFC 8839 section 5.1) at `addresses` instead of its own, the port kept.
+    With no addresses it stays as it is."""
+    if not addresses:
+        return answer
+    lines: list[str] = []
+    for line in answer.splitlines():
+        words = line.split(" ")
+        if line.startswith("a=candidate:") and words[6:8] == ["typ", "host"]:
+            foundation, component, transport, priority, _, port, *rest = words
+            for number, address in enumerate(addresses):
+                # Candidates of different addresses have foundations and priorities of their own (RFC 8445 section 5.1).
+                ranked = (f"{foundation}{number}", component, transport, str(int(priority) - number))
+                lines.append(" ".join((*ranked, str(address), port, *rest)))
+        elif line.startswith("c=IN "):
+            lines.append(f"c=IN IP{addresses[0].version} {addresses[0]}")
+        else:
+            lines.append(line)
+    return "".join(f"{line}\r\n" for line in lines)
 
 
 def is_loopback(host: str) -> bool:

@@ -21,6 +21,7 @@ from streamapp.access.keyring import Grant
 from streamapp.errors import Conflict, NotFound, OfferInvalid, OfferTooLarge, OfferUnsupported, Overloaded
 from streamapp.faces import Mode
 from streamapp.runtime import Runtime
+from streamapp.server.addresses import announced
 from streamapp.server.feeds import Feeds, PeerPictures
 from streamapp.server.peers import OVER, Peer, PeerEnd, PeerKind, prefer
 from streamapp.server.sdp import Fragment, Offer, VideoCodec, answered_codec
@@ -190,7 +191,7 @@ class Signalling:
         if pictures is not None:
             pictures.settle(codec)
             peer.on_free(pictures.close)
-        return Answer(peer.id, peer.etag, sdp)
+        return Answer(peer.id, peer.etag, announced(sdp, self._settings.announced_addresses))
 
     async def _run(self, peer: Peer) -> None:
         try:

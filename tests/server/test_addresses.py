@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from streamapp.access.tokens import Scope
 from streamapp.choices import Https
 from streamapp.errors import ExitCode, SettingsError
 from streamapp.sections import ServerSettings
-from streamapp.server.addresses import certificate_of, check_binding, own_names
+from streamapp.server.addresses import announced, certificate_of, check_binding, own_names
 from tests.server.visitors import Tokens
 
 
@@ -65,3 +66,29 @@ def test_a_certificate_is_made_only_where_it_is_wanted(tmp_path: Path) -> None:
     assert named == files
     with pytest.raises(SettingsError, match=r"nothing\.pem"):
         certificate_of(ServerSettings(tls_cert=tmp_path / "nothing.pem", tls_key=files.key))
+
+
+ANSWER = (
+    "v=0\r\n"
+    "c=IN IP4 172.18.0.3\r\n"
+    "a=candidate:6815297761 1 udp 2130706431 172.18.0.3 50007 typ host\r\n"
+    "a=candidate:abc 1 udp 1694498815 203.0.113.9 50007 typ srflx raddr 172.18.0.3 rport 50007\r\n"
+    "a=end-of-candidates\r\n"
+)
+
+
+def test_peers_are_told_the_announced_addresses_and_the_ports_they_have() -> None:
+    told = announced(ANSWER, (ip_address("192.168.1.5"), ip_address("2001:db8::5"))).split("\r\n")
+    assert told == [
+        "v=0",
+        "c=IN IP4 192.168.1.5",
+        "a=candidate:68152977610 1 udp 2130706431 192.168.1.5 50007 typ host",
+        "a=candidate:68152977611 1 udp 2130706430 2001:db8::5 50007 typ host",
+        "a=candidate:abc 1 udp 1694498815 203.0.113.9 50007 typ srflx raddr 172.18.0.3 rport 50007",
+        "a=end-of-candidates",
+        "",
+    ]
+
+
+def test_without_announced_addresses_peers_are_told_this_machines_own() -> None:
+    assert announced(ANSWER, ()) == ANSWER

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated, Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ from streamapp.server.schemas import (
     Liveness,
     Readiness,
     ServiceCounts,
+    ServiceHealth,
     Status,
     StreamInfo,
 )
@@ -88,8 +90,7 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
         healthy = sum(service.status == HEALTHY for service in found.values())
         sessions = tuple(runtime.streams.values())
         broken = any(session.status.state in _BROKEN_STATES for session in sessions)
-        needed = [found[system] for system in needed_systems(runtime)]
-        lacking = any(service.status != HEALTHY and not service.optional for service in needed)
+        lacking = _lacking(runtime, found) > 0
         snapshot = runtime.models.residency.snapshot()
         return Status(
             overall_status="degraded" if broken or lacking else "healthy",
@@ -113,12 +114,19 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
     @router.get("/metrics", response_class=Response, responses=sends("text/plain"))
     async def metrics() -> Response:
         """Figures for Prometheus."""
-        return Response(exposition(_snapshot(runtime, peers)), media_type=CONTENT_TYPE)
+        lacking = _lacking(runtime, await board.look())
+        return Response(exposition(_snapshot(runtime, peers, lacking)), media_type=CONTENT_TYPE)
 
     return router
 
 
-def _snapshot(runtime: Runtime, peers: PeerCounts) -> Snapshot:
+def _lacking(runtime: Runtime, found: Mapping[str, ServiceHealth]) -> int:
+    """How many of the systems that are in use, or would be in the default mode, are unusable."""
+    needed = (found[system] for system in needed_systems(runtime))
+    return sum(service.status != HEALTHY and not service.optional for service in needed)
+
+
+def _snapshot(runtime: Runtime, peers: PeerCounts, systems_lacking: int) -> Snapshot:
     process = psutil.Process()
     sessions = tuple(runtime.streams.values())
     states = Counter({state.value: 0 for state in SourceState})
@@ -139,6 +147,7 @@ def _snapshot(runtime: Runtime, peers: PeerCounts) -> Snapshot:
         publishers=peers.publishers,
         viewers=peers.viewers,
         latency_s={name: value / 1e3 for name, value in quantiles},
+        systems_lacking=systems_lacking,
         models=model_figures(runtime),
         events=None if runtime.events is None else event_figures(runtime.events.state),
         recordings_active=len(runtime.recordings.active),

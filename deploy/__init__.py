@@ -1,0 +1,1 @@
+"""What it takes to run the app in containers, and to check that without a container engine."""
