@@ -120,8 +120,7 @@ class Runtime:
     def forget(self, person_id: UUID) -> None:
         """Somebody was erased from the gallery: no stream and no event names them any more."""
         for session in self._streams.values():
-            if session.escalator is not None:
-                session.escalator.board.forget(person_id)
+            session.forget(person_id)
         if self.events is not None:
             self.events.forget(person_id)
 
@@ -133,10 +132,12 @@ class Runtime:
         mode: Mode | None = None,
         description: str = "",
         added: bool = False,
+        private: bool = False,
         max_frames: int | None = None,
         lossless: bool = False,
     ) -> StreamSession:
-        """Starts a stream. Raises UsageError for a bad name, Conflict for a taken one, Overloaded at the limit."""
+        """Starts a stream. private: also if that is not the settings' default. Raises UsageError for a bad name,
+        Conflict for a taken one, Overloaded at the limit."""
         if not _NAME.fullmatch(name):
             raise UsageError(f"stream names are 1 to 64 letters, digits, '-' and '_', not {name[:80]!r}")
         if name in self._streams:
@@ -153,6 +154,7 @@ class Runtime:
             models=self.models,
             description=description,
             added=added,
+            private=private or self.settings.privacy.blur_unknown,
             max_frames=max_frames,
             lossless=lossless,
         )

@@ -21,6 +21,7 @@ from streamapp.sections import (
     LogSettings,
     ModelSettings,
     PipelineSettings,
+    PrivacySettings,
     RecordingSettings,
     SchedulerSettings,
     ServerSettings,
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     recording: RecordingSettings = RecordingSettings()
     gallery: GallerySettings = GallerySettings()
     events: EventSettings = EventSettings()
+    privacy: PrivacySettings = PrivacySettings()
     log: LogSettings = LogSettings()
 
     @classmethod

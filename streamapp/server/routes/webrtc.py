@@ -40,10 +40,12 @@ def webrtc_router(signalling: Signalling, settings: WebRtcSettings) -> APIRouter
         return Response(answer.sdp, 201, headers, media_type=SDP)
 
     @router.post("/whip", status_code=201, response_class=Response, openapi_extra=_OFFER_DOCS)
-    async def publish(request: Request, mode: Mode | None = None) -> Response:
-        """Publishes a camera. The answer takes video; it sends the overlay back if the offer asks to receive video."""
+    async def publish(request: Request, mode: Mode | None = None, privacy: bool = False) -> Response:
+        """Publishes a camera. The answer takes video; it sends the overlay back if the offer asks to receive video.
+        privacy: blur who is not enrolled in what others see; also if not asked for where that is the server's setting.
+        """
         offer = read_offer(await _body(request, SDP, settings.max_sdp_bytes), limits(request))
-        answer = await signalling.publish(offer, mode)
+        answer = await signalling.publish(offer, mode, private=privacy)
         return await created(request, answer, f"/whip/{answer.id}")
 
     @router.post("/whep/{stream}", status_code=201, response_class=Response, openapi_extra=_OFFER_DOCS)
