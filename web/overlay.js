@@ -1,6 +1,7 @@
 // Draws a picture with its faces on a canvas. It knows nothing of where they came from.
 
 import { captionOf, colourOf, labelOf } from "./captions.js";
+import { blur, part } from "./veil.js";
 
 const SHADE = "rgb(8 12 18 / 0.82)";
 const BACKGROUND = "#080c10";
@@ -36,8 +37,9 @@ export class Overlay {
   }
 
   /** Draws `picture` fitted into the canvas, and on it `tracks`, whose boxes are pixels of a frame `frameWidth` x
-   *  `frameHeight`. `faded` draws them paler: they belong to an older picture. */
-  draw(picture, tracks, { frameWidth, frameHeight, faded }) {
+   *  `frameHeight`. `faded` draws them paler: they belong to an older picture. `veiled`: boxes in the same
+   *  pixels that are blurred; null: all of the picture is. */
+  draw(picture, tracks, { frameWidth, frameHeight, faded, veiled = [] }) {
     const context = this.#context;
     const { width, height } = this.#canvas;
     const fit = Math.min(width / picture.width, height / picture.height);
@@ -49,6 +51,13 @@ export class Overlay {
     context.drawImage(picture, left, top, shownWidth, shownHeight);
     const ratio = Math.min(window.devicePixelRatio || 1, MAX_PIXEL_RATIO);
     const place = (x, y) => [left + (x * shownWidth) / frameWidth, top + (y * shownHeight) / frameHeight];
+    for (const box of veiled ?? [[0, 0, frameWidth, frameHeight]]) {
+      const [x, y, w, h] = part(box, frameWidth, frameHeight);
+      const [scaleX, scaleY] = [picture.width / frameWidth, picture.height / frameHeight];
+      const [toX, toY] = place(x, y);
+      const to = [toX, toY, (w * shownWidth) / frameWidth, (h * shownHeight) / frameHeight];
+      if (w > 0 && h > 0) blur(context, picture, [x * scaleX, y * scaleY, w * scaleX, h * scaleY], to);
+    }
     context.globalAlpha = faded ? 0.55 : 1;
     for (const track of tracks) this.#drawTrack(track, place, ratio, { left, top, right: left + shownWidth, bottom: top + shownHeight });
     context.globalAlpha = 1;

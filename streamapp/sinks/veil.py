@@ -30,6 +30,8 @@ PAD_SIDES, PAD_TOP, PAD_BOTTOM = 0.35, 0.5, 0.35
 """Of the box, which is about the face, for ears, hair and chin."""
 PAD_UNSEEN = 0.3
 """More on each side where the face was not seen in this frame: it is somewhere near."""
+MERGED = 0.6
+"""Boxes of which so much lies in a larger one are blurred together with it."""
 SAME_FACE = 0.5
 """Two boxes are of one face if so much of the smaller lies in the other."""
 
@@ -92,7 +94,7 @@ class Veil:
         ]
         gone = [hidden.box for track_id, hidden in before.items() if track_id not in fresh]
         afar = [padded(box, seen=False) for box in _others(suspects.afar, clear.values())]
-        return (*boxes, *_others(gone, clear.values()), *afar)
+        return _merged((*boxes, *_others(gone, clear.values()), *afar))
 
 
 def is_named(analyses: Analyses) -> bool:
@@ -163,6 +165,20 @@ def _others(boxes: Iterable[Box], faces: Iterable[Box]) -> list[Box]:
         return boxes
     covers = pairwise_cover(np.array(boxes), others).max(axis=1)
     return [box for box, cover in zip(boxes, covers.tolist(), strict=True) if cover < SAME_FACE]
+
+
+def _merged(boxes: Iterable[Box]) -> tuple[Box, ...]:
+    """Fewer boxes that cover the same: those that mostly lie in a larger one become one with it."""
+    kept: list[Box] = []
+    for box in sorted(boxes, key=lambda box: (box[0] - box[2]) * (box[3] - box[1])):
+        for index, larger in enumerate(kept):
+            shared = pairwise_cover(np.array([box]), np.array([larger]))
+            if shared[0, 0] >= MERGED:
+                kept[index] = _around(larger, box)
+                break
+        else:
+            kept.append(box)
+    return tuple(kept)
 
 
 def _around(one: Box, other: Box) -> Box:
