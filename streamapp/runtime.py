@@ -19,6 +19,7 @@ from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError, Usa
 from streamapp.events.event_log import EventLog
 from streamapp.faces import Mode
 from streamapp.models import Models
+from streamapp.pipeline.lookout import MIN_SCORE
 from streamapp.pipeline.session import StreamSession
 from streamapp.recording.recordings import Recordings
 from streamapp.results import DropReason
@@ -60,6 +61,7 @@ class Runtime:
         self.recordings = Recordings(settings.recording)
         self._group = group
         self._make_screener = make_screener or (lambda: open_screener(settings))
+        self._make_lookout = make_screener or (lambda: open_screener(settings, min_score=MIN_SCORE))
         self._streams: dict[str, StreamSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closed_frames = 0
@@ -154,7 +156,7 @@ class Runtime:
             models=self.models,
             description=description,
             added=added,
-            private=private or self.settings.privacy.blur_unknown,
+            make_lookout=self._make_lookout if private or self.settings.privacy.blur_unknown else None,
             max_frames=max_frames,
             lossless=lossless,
         )

@@ -15,6 +15,8 @@ from streamapp.faces import Detections
 from streamapp.frame import Box, Frame, Letterbox, PixelReader
 from streamapp.zoo.base import FaceScreener
 
+MIN_SCORE = 0.3
+"""Faces the screener is less sure of are left out. What is no face after all is blurred for nothing."""
 REGION_SIDE = 128
 """Where the screener takes pictures of any size."""
 SHARES = (0.4, 0.22)
@@ -26,9 +28,10 @@ PARTS_PER_FRAME = 3
 
 
 class Lookout:
-    """Of one stream, on its screening thread."""
+    """Of one stream, on its screening thread, with a screener of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, screener: FaceScreener) -> None:
+        self._screener = screener
         self._reader = PixelReader()
         self._size = 0, 0
         self._parts: tuple[Box, ...] = ()
@@ -40,7 +43,7 @@ class Lookout:
         """Another scene: what was seen is not there any more."""
         self._seen = {}
 
-    def look(self, frame: Frame, screener: FaceScreener) -> tuple[Box, ...] | None:
+    def look(self, frame: Frame) -> tuple[Box, ...] | None:
         """The faces seen in the parts, in pixels of the picture; None until all parts have been looked at."""
         if (frame.width, frame.height) != self._size:
             self._size = frame.width, frame.height
@@ -48,16 +51,19 @@ class Lookout:
             self.start_over()
         for _ in range(PARTS_PER_FRAME):
             self._next %= len(self._parts)
-            self._seen[self._next] = self._look_at(frame, screener, self._parts[self._next])
+            self._seen[self._next] = self._look_at(frame, self._parts[self._next])
             self._next += 1
         if len(self._seen) < len(self._parts):
             return None
         return tuple(box for boxes in self._seen.values() for box in boxes)
 
-    def _look_at(self, frame: Frame, screener: FaceScreener, part: Box) -> tuple[Box, ...]:
-        side = screener.input_side or REGION_SIDE
+    def close(self) -> None:
+        self._screener.close()
+
+    def _look_at(self, frame: Frame, part: Box) -> tuple[Box, ...]:
+        side = self._screener.input_side or REGION_SIDE
         region = Letterbox.around(part, 1.0, side)
-        found = unboxed(screener.screen(self._reader.sampled_rgb(frame, region, side), frame.pts_s), region)
+        found = unboxed(self._screener.screen(self._reader.sampled_rgb(frame, region, side), frame.pts_s), region)
         return tuple(tuple(box) for box in found.boxes.tolist())
 
 

@@ -45,8 +45,8 @@ class StreamSession:
 
     make_source: builds the source anew for each connection. make_screener: loads the stream's own face screener.
     models: what deeper modes than FAST are done with. lossless: every frame waits for what is found in it. schedule: as
-    in `Escalator`. private: who is not enrolled is blurred in every picture that leaves the stream, and none leaves it
-    as the source coded it.
+    in `Escalator`. make_lookout: makes the stream a private one: who is not enrolled is blurred in every picture that
+    leaves it, and none leaves it as the source coded it. It loads a screener that had rather see a face too many.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class StreamSession:
         models: Models,
         description: str = "",
         added: bool = False,
-        private: bool = False,
+        make_lookout: Callable[[], FaceScreener] | None = None,
         max_frames: int | None = None,
         lossless: bool = False,
         schedule: Schedule | None = None,
@@ -71,7 +71,7 @@ class StreamSession:
         """What people see as the source: its address without secrets."""
         self.added = added
         """Whether somebody added it by name, rather than a browser publishing it."""
-        self.private = private
+        self.private = make_lookout is not None
         self.status = SourceStatus(SourceState.CONNECTING, since=time.time())
         self.error: Exception | None = None
         """What ended the stream, if not its source."""
@@ -91,8 +91,8 @@ class StreamSession:
         self.escalator: Escalator | None = None
         if mode is not Mode.FAST:
             self.escalator = Escalator(name, mode, models, lossless=lossless, schedule=schedule)
-        stage = ScreeningStage(make_screener, settings.pipeline, mode, private=private)
-        veil = Veil() if private else None
+        stage = ScreeningStage(make_screener, settings.pipeline, mode, make_lookout)
+        veil = Veil() if self.private else None
         self._pump = FramePump(stage, mode, self.dropped, self._publish, self.escalator, veil)
         self._group: asyncio.TaskGroup | None = None
         self._pending: list[Attachment] = []

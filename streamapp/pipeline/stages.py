@@ -66,16 +66,17 @@ class ScreeningStage:
         make_screener: Callable[[], FaceScreener],
         settings: PipelineSettings,
         mode: Mode = Mode.FAST,
-        *,
-        private: bool = False,
+        make_lookout: Callable[[], FaceScreener] | None = None,
     ) -> None:
+        """make_lookout: of a private stream: the screener of its lookout."""
         self._make_screener = make_screener
         self._tracker = Tracker(max_coast_s=settings.max_coast_s, confirm_hits=settings.confirm_hits)
         self._reader = PixelReader()
         self._screener: FaceScreener | None = None
         self._looks_closely = mode is not Mode.FAST
         self._shots = ShotBook() if mode is Mode.FULL else None
-        self._lookout = Lookout() if private else None
+        self._make_lookout = make_lookout
+        self._lookout: Lookout | None = None
         self._looks: dict[int, int] = {}
         """How often each track was looked at closely."""
         self._looked_at = 0
@@ -85,6 +86,8 @@ class ScreeningStage:
     def open(self) -> None:
         """Loads the screener. Raises ModelError when its weights are missing or wrong."""
         self._screener = self._make_screener()
+        if self._make_lookout is not None:
+            self._lookout = Lookout(self._make_lookout())
 
     def process(self, frame: Frame, sightings: Sequence[Detections] = ()) -> Screened:
         """Finds and tracks the faces of one frame. Frames must come in order. sightings: faces, one each, that a sweep
@@ -122,10 +125,9 @@ class ScreeningStage:
     def _suspects(self, frame: Frame, is_new_scene: bool) -> Suspects | None:
         if self._lookout is None:
             return None
-        assert self._screener is not None
         if is_new_scene:
             self._lookout.start_over()
-        return Suspects(self._tracker.tentative, self._lookout.look(frame, self._screener))
+        return Suspects(self._tracker.tentative, self._lookout.look(frame))
 
     def _look_closely(
         self, frame: Frame, found: Detections, sightings: Sequence[Detections]
@@ -184,6 +186,9 @@ class ScreeningStage:
         if self._screener is not None:
             self._screener.close()
             self._screener = None
+        if self._lookout is not None:
+            self._lookout.close()
+            self._lookout = None
 
 
 def _sides(boxes: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -170,15 +170,22 @@ def _others(boxes: Iterable[Box], faces: Iterable[Box]) -> list[Box]:
 def _merged(boxes: Iterable[Box]) -> tuple[Box, ...]:
     """Fewer boxes that cover the same: those that mostly lie in a larger one become one with it."""
     kept: list[Box] = []
-    for box in sorted(boxes, key=lambda box: (box[0] - box[2]) * (box[3] - box[1])):
+    for box in sorted(boxes, key=_area, reverse=True):
         for index, larger in enumerate(kept):
-            shared = pairwise_cover(np.array([box]), np.array([larger]))
-            if shared[0, 0] >= MERGED:
+            if _area(_common(box, larger)) >= MERGED * _area(box):
                 kept[index] = _around(larger, box)
                 break
         else:
             kept.append(box)
     return tuple(kept)
+
+
+def _area(box: Box) -> float:
+    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
+
+
+def _common(one: Box, other: Box) -> Box:
+    return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
 
 
 def _around(one: Box, other: Box) -> Box:
