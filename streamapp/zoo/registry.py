@@ -158,7 +158,8 @@ def _digest(path: Path) -> Digest:
 
 def open_screener(settings: Settings, *, min_score: float | None = None) -> FaceScreener:
     """Opens the net that screens every frame of one stream: the configured variant, or the first installed one, under
-    the configured runtime. min_score: in place of the configured one. Raises ModelMissing, ModelInvalid, ManifestInvalid, UsageError."""
+    the configured runtime. min_score: in place of the configured one. Raises ModelMissing, ModelInvalid,
+    ManifestInvalid, UsageError."""
     registry = Registry.from_settings(settings)
     variant = registry.chosen(Task.SCREEN, settings.models.screener)
     weights = registry.verified(variant).read_bytes()
