@@ -59,12 +59,12 @@ def hides(boxes: tuple[Box, ...] | None, box: Box) -> bool:
         return True
     x1, y1, x2, y2 = box
     side = 0.2 * (x2 - x1)
-    return any(
-        b[0] <= x1 - side and b[1] <= y1 - side and b[2] >= x2 + side and b[3] >= y2 + side for b in boxes
-    )
+    return any(b[0] <= x1 - side and b[1] <= y1 - side and b[2] >= x2 + side and b[3] >= y2 + side for b in boxes)
 
 
-def seen(veil: Veil, *tracks: TrackResult, index: int = 0, suspects: Suspects | None = NOBODY) -> tuple[Box, ...] | None:
+def seen(
+    veil: Veil, *tracks: TrackResult, index: int = 0, suspects: Suspects | None = NOBODY
+) -> tuple[Box, ...] | None:
     return veil.boxes(output(index, *tracks, video=noise()).result, suspects)
 
 
