@@ -19,7 +19,7 @@ from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError, Usa
 from streamapp.events.event_log import EventLog
 from streamapp.faces import Mode
 from streamapp.models import Models
-from streamapp.pipeline.lookout import MIN_SCORE
+from streamapp.pipeline.lookout import for_lookout
 from streamapp.pipeline.session import StreamSession
 from streamapp.recording.recordings import Recordings
 from streamapp.results import DropReason
@@ -61,7 +61,7 @@ class Runtime:
         self.recordings = Recordings(settings.recording)
         self._group = group
         self._make_screener = make_screener or (lambda: open_screener(settings))
-        self._make_lookout = make_screener or (lambda: open_screener(settings, min_score=MIN_SCORE))
+        self._make_lookout = make_screener or (lambda: open_screener(for_lookout(settings)))
         self._streams: dict[str, StreamSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closed_frames = 0

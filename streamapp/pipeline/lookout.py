@@ -13,6 +13,7 @@ import numpy as np
 
 from streamapp.faces import Detections
 from streamapp.frame import Box, Frame, Letterbox, PixelReader
+from streamapp.settings import Settings
 from streamapp.zoo.base import FaceScreener
 
 MIN_SCORE = 0.3
@@ -25,6 +26,12 @@ STEP = 0.6
 """From one part to the next, of their side: a face is whole in one of them."""
 PARTS_PER_FRAME = 3
 """Each costs a run of the net, as much as the whole picture."""
+
+
+def for_lookout(settings: Settings) -> Settings:
+    """The settings that the lookout's screener is opened with."""
+    min_score = min(MIN_SCORE, settings.pipeline.min_score)
+    return settings.model_copy(update={"pipeline": settings.pipeline.model_copy(update={"min_score": min_score})})
 
 
 class Lookout:

@@ -156,14 +156,13 @@ def _digest(path: Path) -> Digest:
     return _digests[key]
 
 
-def open_screener(settings: Settings, *, min_score: float | None = None) -> FaceScreener:
+def open_screener(settings: Settings) -> FaceScreener:
     """Opens the net that screens every frame of one stream: the configured variant, or the first installed one, under
-    the configured runtime. min_score: in place of the configured one. Raises ModelMissing, ModelInvalid,
-    ManifestInvalid, UsageError."""
+    the configured runtime. Raises ModelMissing, ModelInvalid, ManifestInvalid, UsageError."""
     registry = Registry.from_settings(settings)
     variant = registry.chosen(Task.SCREEN, settings.models.screener)
     weights = registry.verified(variant).read_bytes()
-    min_score = settings.pipeline.min_score if min_score is None else min_score
+    min_score = settings.pipeline.min_score
     # Each runtime is imported only when it is used: MediaPipe's takes most of a second, and is not on every platform.
     match settings.models.runtime:
         case ScreenRuntime.LITERT:

@@ -16,7 +16,7 @@ from streamapp.assets import asset
 from streamapp.faces import Mode, TrackState
 from streamapp.frame import Box, Image
 from streamapp.models import Models
-from streamapp.pipeline.lookout import MIN_SCORE
+from streamapp.pipeline.lookout import for_lookout
 from streamapp.pipeline.session import StreamSession
 from streamapp.replay.differences import decision
 from streamapp.results import FrameResult
@@ -100,7 +100,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def session(models: Models, settings: Settings, clip: Path, mode: Mode, *, private: bool = True) -> StreamSession:
     def lookout() -> FaceScreener:
-        return open_screener(settings, min_score=MIN_SCORE)
+        return open_screener(for_lookout(settings))
 
     return StreamSession(
         "clip",
