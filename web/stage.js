@@ -187,8 +187,9 @@ export class Stage {
     const tracks = result && lagMs <= MAX_BOX_LAG_MS ? result.tracks : [];
     const { width, height } = result ?? slot;
     const veiled = this.#veiled(result, matched && this.#isHeld(this.#drawn));
-    const faded = lagMs > MAX_LAG_MS;
-    this.#overlay.draw(slot.picture, tracks, { frameWidth: width, frameHeight: height, faded, veiled });
+    const size = { frameWidth: width, frameHeight: height };
+    const isPrivate = this.#isPrivate;
+    this.#overlay.draw(slot.picture, tracks, { ...size, faded: lagMs > MAX_LAG_MS, veiled, isPrivate });
   }
 
   /** What to blur in a picture of our own: all of it (null) where its own result is not there to say. */

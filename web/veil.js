@@ -2,7 +2,7 @@
 
 import { request } from "./signalling.js";
 
-const BLOCKS = 6;
+const BLOCKS = 4;
 const few = document.createElement("canvas");
 
 /** Blurs a part of what is drawn: nothing but the means of a few blocks is left of it. `from`: left, top, width and

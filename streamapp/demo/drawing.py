@@ -77,10 +77,12 @@ def painted(rgb: Image, result: ImageResult, *, private: bool = False) -> bytes:
         tracks = tuple(_scaled(track, scale) for track in tracks)
     video = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
     frame = Frame("picture", 0, pts_s=0.0, captured_at=0.0, arrived_s=0.0, decoded_s=0.0, video=video)
+    veiled = None
     if private:
-        frame = blurred(frame, [padded(track.box) for track in tracks if not is_named(track.analyses)], PixelReader())
+        veiled = tuple(padded(track.box) for track in tracks if not is_named(track.analyses))
+        frame = blurred(frame, veiled, PixelReader())
     shown = FrameResult("picture", 0, 0.0, 0.0, video.width, video.height, result.mode, tracks, None, {}, {})
-    picture = OverlayPainter().paint(Output(frame, shown))
+    picture = OverlayPainter().paint(Output(frame, shown, veiled))
     return coded(np.asarray(picture.to_ndarray(format="rgb24"), np.uint8))
 
 
