@@ -93,8 +93,9 @@ class Veil:
             for track_id, hidden in fresh.items()
         ]
         gone = [hidden.box for track_id, hidden in before.items() if track_id not in fresh]
-        afar = [padded(box, seen=False) for box in _others(suspects.afar, clear.values())]
-        return _merged((*boxes, *_others(gone, clear.values()), *afar))
+        boxes += _others(gone, clear.values())
+        afar = _others(suspects.afar, clear.values())
+        return _merged((*boxes, *(padded(box, seen=False) for box in afar if not _is_within(box, boxes))))
 
 
 def is_named(analyses: Analyses) -> bool:
@@ -178,6 +179,10 @@ def _merged(boxes: Iterable[Box]) -> tuple[Box, ...]:
         else:
             kept.append(box)
     return tuple(kept)
+
+
+def _is_within(box: Box, others: Iterable[Box]) -> bool:
+    return any(_area(_common(box, other)) >= 0.95 * _area(box) for other in others)
 
 
 def _area(box: Box) -> float:
