@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 from av import VideoFrame
 
-from streamapp.faces import Detector, Track, TrackState
+from streamapp.faces import Detector, Floats, Track, TrackState
 from streamapp.frame import Box, PixelReader
 from streamapp.results import UNKNOWN, Analyses, IdentityAnalysis, IdentityReason, IdentityState, TrackResult
-from streamapp.sinks.veil import BLOCKS, LINGER_S, Suspects, Veil, blurred, is_named
+from streamapp.sinks.veil import BLOCKS, LINGER_S, Suspects, Veil, blurred, is_named, padded
+from streamapp.zoo.base import infer
+from streamapp.zoo.catalogue import recogniser
 from tests.pictures import FPS, frame, output, track
+from tests.sessions import largest_face, picture, session_of
+from tests.shared_data import shared_folder
 from tests.sinks.test_overlay import luma_of
 
 FACE = (100.0, 120.0, 180.0, 220.0)
@@ -200,3 +204,30 @@ def test_every_size_and_format_comes_out_even_with_its_time_and_without_its_codi
     assert (made.video.width, made.video.height) == (max(2, size[0] & ~1), max(2, size[1] & ~1))
     assert (made.video.format.name, made.video.pts, made.video.time_base) == ("yuv420p", video.pts, video.time_base)
     assert (made.index, made.pts_s, made.codec) == (of.index, of.pts_s, None)
+
+
+@pytest.mark.weights
+@pytest.mark.media
+def test_a_recogniser_that_is_told_where_the_face_is_does_no_better_than_by_chance() -> None:
+    name, reader = "arcface-mbf-w600k-int8", PixelReader()
+    paths = sorted(shared_folder("media/portraits").glob("*.jpg"))
+    vectors: dict[str, list[Floats]] = {"as is": [], "soft": [], "veiled": []}
+    for path in paths:
+        rgb = picture(f"portraits/{path.name}")
+        face = largest_face(rgb)
+        of = frame(video=VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"))
+        x1, y1, x2, y2 = face.box.tolist()
+        shown = {
+            "as is": rgb,
+            "soft": np.asarray(cv2.GaussianBlur(rgb, (0, 0), 2), np.uint8),
+            "veiled": reader.rgb(blurred(of, [padded((x1, y1, x2, y2))], reader)),
+        }
+        for kind, pixels in shown.items():
+            (made,) = infer(session_of(name), recogniser(name), [recogniser(name).cut(pixels, face)])
+            vectors[kind].append(made.vector)
+    known = np.array(vectors["as is"])
+    own = {kind: np.array(vectors[kind]) @ known.T for kind in ("soft", "veiled")}
+    right = {kind: float((alike.argmax(axis=1) == np.arange(len(paths))).mean()) for kind, alike in own.items()}
+    assert right["soft"] == 1.0
+    assert right["veiled"] <= 0.3
+    assert np.diag(own["veiled"]).max() < 0.5 < 0.85 < np.diag(own["soft"]).min()
