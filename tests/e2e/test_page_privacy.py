@@ -29,16 +29,16 @@ def private_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerP
         yield server
 
 
-def sample(page: Page, element: str) -> None:
-    """Keeps what a canvas or video shows, picture by picture, from now on."""
+def sample(page: Page, selector: str, active: str = "#stage[data-active]") -> None:
+    """Keeps what a canvas or video shows, picture by picture, from when `active` is there."""
     page.evaluate(
-        """([id, count]) => {
-          const shown = document.getElementById(id);
+        """([selector, active, count]) => {
+          const shown = document.querySelector(selector);
           const copy = document.createElement("canvas");
           window.samples = [];
           const keep = () => {
             const [width, height] = [shown.videoWidth ?? shown.width, shown.videoHeight ?? shown.height];
-            if (width > 10 && document.getElementById("stage").hasAttribute("data-active")) {
+            if (width > 10 && document.querySelector(active)) {
               Object.assign(copy, { width, height });
               copy.getContext("2d").drawImage(shown, 0, 0);
               samples.push(copy.toDataURL("image/jpeg", 0.9));
@@ -47,7 +47,7 @@ def sample(page: Page, element: str) -> None:
           };
           requestAnimationFrame(keep);
         }""",
-        [element, SAMPLES],
+        [selector, active, SAMPLES],
     )
 
 
@@ -68,12 +68,12 @@ def test_a_camera_of_ones_own_is_blurred_from_the_first_picture_on_and_for_those
     with open_page(camera_browser, server.url) as page:
         expect(page.locator("#privacy")).to_be_hidden()
         page.get_by_label("Camera").get_by_role("switch", name="Blur strangers").check()
-        sample(page, "picture")
+        sample(page, "#picture")
         start_camera(page)
         until_state(page, "state.isPrivate && state.drawn?.matched && state.drawn.result.tracks.length > 0")
         expect(page.locator("#privacy")).to_be_visible()
         assert with_faces(page, screener) == 0
-        sample(page, "picture")
+        sample(page, "#picture")
         assert with_faces(page, screener) == 0
         save_screenshot(page, "privacy-camera")
         (name,) = [stream["name"] for stream in server.get("/streams")]
@@ -82,12 +82,12 @@ def test_a_camera_of_ones_own_is_blurred_from_the_first_picture_on_and_for_those
             viewer.get_by_role("button", name=f"Watch {name}").click()
             until_state(viewer, "state.phase === 'live' && state.drawn?.result?.tracks.length > 0")
             expect(viewer.locator("#privacy")).to_be_visible()
-            sample(viewer, "picture")
+            sample(viewer, "#picture")
             assert with_faces(viewer, screener) == 0
             save_screenshot(viewer, "privacy-watched-phone")
         page.get_by_role("switch", name="Drawn by the server").check()
         page.wait_for_function("() => document.getElementById('returned').videoWidth === 640")
-        sample(page, "returned")
+        sample(page, "#returned")
         assert with_faces(page, screener) == 0
 
 
@@ -96,7 +96,7 @@ def test_without_it_the_face_is_there(camera_browser: Browser, server: ServerPro
         start_camera(page)
         until_state(page, "!state.isPrivate && state.drawn?.matched && state.drawn.result.tracks.length > 0")
         expect(page.locator("#privacy")).to_be_hidden()
-        sample(page, "picture")
+        sample(page, "#picture")
         assert with_faces(page, screener) > 0.8 * SAMPLES
 
 
@@ -107,7 +107,7 @@ def test_where_the_server_blurs_there_is_no_choice(
         for switch in page.get_by_role("switch", name="Blur strangers").all():
             expect(switch).to_be_checked()
             expect(switch).to_be_disabled()
-        sample(page, "picture")
+        sample(page, "#picture")
         start_camera(page)
         until_state(page, "state.isPrivate && state.drawn?.matched")
         assert with_faces(page, screener) == 0
@@ -115,7 +115,7 @@ def test_where_the_server_blurs_there_is_no_choice(
         page.get_by_role("button", name="Watch the demo clip").click()
         until_state(page, "state.phase === 'live' && state.drawn?.result?.tracks.length > 0")
         page.get_by_role("button", name="Record demo", exact=True).click()
-        sample(page, "picture")
+        sample(page, "#picture")
         assert with_faces(page, screener) == 0
         save_screenshot(page, "privacy-demo")
         page.get_by_role("button", name="Stop recording demo").click()
@@ -131,3 +131,18 @@ def test_a_stream_is_added_as_a_private_one(camera_browser: Browser, server: Ser
         expect(page.locator("[data-stream=hall]")).to_contain_text("Faces blurred")
         assert server.get("/streams/hall")["privacy"] is True
         save_screenshot(page, "privacy-added")
+
+
+def test_the_demo_page_blurs_its_camera_too(
+    camera_browser: Browser, private_server: ServerProcess, screener: FaceScreener
+) -> None:
+    with open_page(camera_browser, f"{private_server.url}/demo/") as page:
+        tab = page.locator("#demo-webcam")
+        tab.get_by_role("button", name="Start camera").wait_for()
+        sample(page, "#demo-webcam canvas", "#demo-webcam[data-phase=live], #demo-webcam[data-phase=connecting]")
+        tab.get_by_role("button", name="Start camera").click()
+        expect(tab.locator("[data-part=faces]")).to_have_text("1", timeout=20_000)
+        assert with_faces(page, screener) == 0
+        sample(page, "#demo-webcam canvas", "#demo-webcam[data-phase=live]")
+        assert with_faces(page, screener) == 0
+        save_screenshot(page, "privacy-demo-page")
