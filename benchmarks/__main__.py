@@ -34,6 +34,7 @@ class Script:
 SCRIPTS = (
     Script("scaling", ("benchmarks.pump", "--scaling"), 900),
     Script("pump", ("benchmarks.pump",), 600),
+    Script("privacy", ("benchmarks.privacy",), 600),
     Script("webrtc", ("benchmarks.webrtc",), 1200),
     Script("webrtc_720p", ("benchmarks.webrtc", "--hd"), 1200),
     Script("sessions", ("benchmarks.sessions",), 2400),

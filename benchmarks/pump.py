@@ -27,6 +27,7 @@ from streamapp.choices import ScreenRuntime
 from streamapp.faces import Mode
 from streamapp.frame import Frame, Image, PixelReader
 from streamapp.pipeline.fanout import Attachment, Fanout
+from streamapp.pipeline.lookout import for_lookout
 from streamapp.pipeline.mailbox import Mailbox
 from streamapp.pipeline.pump import FramePump
 from streamapp.pipeline.stages import ScreeningStage
@@ -35,6 +36,7 @@ from streamapp.runtime import tune_process
 from streamapp.sections import ModelSettings
 from streamapp.settings import Settings
 from streamapp.sinks.base import Inbox, Output
+from streamapp.sinks.veil import Veil
 from streamapp.sources.base import FrameNumbering
 from streamapp.zoo.registry import open_screener
 
@@ -43,6 +45,7 @@ CLIP_FRAMES = 90
 FPS = 30
 WARM_UP = 10
 STEPS = ("convert", "screen", "track")
+PRIVATE_STEPS = ("lookout", "veil")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +71,21 @@ class ArrivalSink:
 
 
 class PumpUnderTest:
-    """The per-frame path as a session builds it, with one sink, frame by frame."""
+    """The per-frame path as a session builds it, with one sink, frame by frame. `then`: work done on each output, which
+    counts."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, *, private: bool = False, then: Callable[[Output], object] | None = None
+    ) -> None:
         self._mailbox: Mailbox[Frame] = Mailbox()
         self._fanout = Fanout()
         self._sink = ArrivalSink()
         dropped: Counter[DropReason] = Counter()
-        stage = ScreeningStage(lambda: open_screener(settings), settings.pipeline)
-        self._pump = FramePump(stage, Mode.FAST, dropped, self._fanout.publish)
+        self._then = then
+        make_lookout = (lambda: open_screener(for_lookout(settings))) if private else None
+        stage = ScreeningStage(lambda: open_screener(settings), settings.pipeline, make_lookout=make_lookout)
+        veil = Veil() if private else None
+        self._pump = FramePump(stage, Mode.FAST, dropped, self._fanout.publish, veil=veil)
 
     async def run(self, use: Callable[[PumpUnderTest], Awaitable[None]]) -> None:
         """Runs the pump for as long as `use` takes."""
@@ -93,8 +102,10 @@ class PumpUnderTest:
         used_s, start_s = time.process_time(), time.perf_counter()
         self._mailbox.offer(frame)
         output = await self._sink.arrived.get()
+        if self._then is not None:
+            self._then(output)
         end_s, used_s = time.perf_counter(), time.process_time() - used_s
-        steps_ms = {step: output.result.timing_ms[step] for step in STEPS}
+        steps_ms = {step: output.result.timing_ms.get(step, 0.0) for step in (*STEPS, *PRIVATE_STEPS)}
         return Sample((end_s - start_s) * 1e3, used_s * 1e3, steps_ms)
 
 

@@ -61,6 +61,7 @@ def run(
         str | None, typer.Option(help="Write one result per line to this file; - is standard output.")
     ] = None,
     record: Annotated[Path | None, typer.Option(help="Record the picture with its overlay to this .mp4.")] = None,
+    privacy: Annotated[bool, typer.Option("--privacy", help="Blur who is not enrolled in what is recorded.")] = False,
     pace: Annotated[
         Pace, typer.Option(help="Recorded video: like live, or as fast as possible without drops.")
     ] = Pace.REALTIME,
@@ -68,7 +69,7 @@ def run(
 ) -> None:
     """Analyse one source."""
     settings = _settings()
-    options = cli_run.RunOptions(source, mode, json, record, pace, max_frames)
+    options = cli_run.RunOptions(source, mode, json, record, pace, max_frames, privacy)
     raise typer.Exit(_run(cli_run.run_source(options, settings)))
 
 

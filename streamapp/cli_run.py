@@ -43,6 +43,7 @@ class RunOptions:
     record: Path | None
     pace: Pace
     max_frames: int | None
+    privacy: bool = False
 
 
 async def run_source(options: RunOptions, settings: Settings) -> ExitCode:
@@ -64,6 +65,7 @@ async def run_source(options: RunOptions, settings: Settings) -> ExitCode:
                 lambda numbering: source_at(address, numbering, settings.sources, pace=options.pace),
                 mode=options.mode,
                 description=address.redacted,
+                private=options.privacy,
                 max_frames=options.max_frames,
                 lossless=options.pace is Pace.ASAP,
             )

@@ -110,7 +110,7 @@ class PixelReader:
         if video.format.name not in ("yuv420p", "yuvj420p"):
             return letterboxed(self.rgb(frame), box, side)
         full_range = video.format.name == "yuvj420p" or video.color_range == ColorRange.JPEG
-        luma, *chroma = (_plane(plane) for plane in video.planes)
+        luma, *chroma = (plane_pixels(plane) for plane in video.planes)
         planes = [_sampled(luma, box.transform(), side, 0 if full_range else 16)]
         planes += [_sampled(plane, box.transform(subsampling=2), side, 128) for plane in chroma]
         matrix = _yuv_to_rgb(full_range, video.colorspace == Colorspace.ITU709)
@@ -144,7 +144,7 @@ def fitted_size(width: int, height: int, max_side: int | None) -> tuple[int, int
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
-def _plane(plane: av.video.plane.VideoPlane) -> NDArray[np.uint8]:
+def plane_pixels(plane: av.video.plane.VideoPlane) -> NDArray[np.uint8]:
     """A view of a plane's pixels [height, width]. Valid as long as its frame."""
     rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]  # a buffer
     view: NDArray[np.uint8] = rows[:, : plane.width]

@@ -19,6 +19,7 @@ from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError, Usa
 from streamapp.events.event_log import EventLog
 from streamapp.faces import Mode
 from streamapp.models import Models
+from streamapp.pipeline.lookout import for_lookout
 from streamapp.pipeline.session import StreamSession
 from streamapp.recording.recordings import Recordings
 from streamapp.results import DropReason
@@ -62,6 +63,7 @@ class Runtime:
         self.make_screener = make_screener or (lambda: open_screener(settings))
         """What every stream loads for itself."""
         self._beside: set[asyncio.Task[None]] = set()
+        self._make_lookout = make_screener or (lambda: open_screener(for_lookout(settings)))
         self._streams: dict[str, StreamSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closed_frames = 0
@@ -122,8 +124,7 @@ class Runtime:
     def forget(self, person_id: UUID) -> None:
         """Somebody was erased from the gallery: no stream and no event names them any more."""
         for session in self._streams.values():
-            if session.escalator is not None:
-                session.escalator.board.forget(person_id)
+            session.forget(person_id)
         if self.events is not None:
             self.events.forget(person_id)
 
@@ -135,10 +136,12 @@ class Runtime:
         mode: Mode | None = None,
         description: str = "",
         added: bool = False,
+        private: bool = False,
         max_frames: int | None = None,
         lossless: bool = False,
     ) -> StreamSession:
-        """Starts a stream. Raises UsageError for a bad name, Conflict for a taken one, Overloaded at the limit."""
+        """Starts a stream. private: also if that is not the settings' default. Raises UsageError for a bad name,
+        Conflict for a taken one, Overloaded at the limit."""
         if not _NAME.fullmatch(name):
             raise UsageError(f"stream names are 1 to 64 letters, digits, '-' and '_', not {name[:80]!r}")
         if name in self._streams:
@@ -155,6 +158,7 @@ class Runtime:
             models=self.models,
             description=description,
             added=added,
+            make_lookout=self._make_lookout if private or self.settings.privacy.blur_unknown else None,
             max_frames=max_frames,
             lossless=lossless,
         )

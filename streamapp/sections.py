@@ -265,6 +265,14 @@ class GallerySettings(_Section):
     )
 
 
+class PrivacySettings(_Section):
+    blur_unknown: bool = Field(
+        False,
+        description="Blur the faces of people who are not enrolled in every picture that leaves the app, recordings "
+        "included, on every stream. Whoever adds a stream may switch it on for that one, never off.",
+    )
+
+
 class LogSettings(_Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
         None, description="DEBUG, INFO, WARNING or ERROR; unset: INFO for the server, WARNING for other commands."

@@ -29,6 +29,7 @@ from streamapp.sections import (
     LogSettings,
     ModelSettings,
     PipelineSettings,
+    PrivacySettings,
     RecordingSettings,
     SchedulerSettings,
     ServerSettings,
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     recording: RecordingSettings = RecordingSettings()
     gallery: GallerySettings = GallerySettings()
     events: EventSettings = EventSettings()
+    privacy: PrivacySettings = PrivacySettings()
     log: LogSettings = LogSettings()
     _origins: dict[tuple[str, str], Origin] = PrivateAttr(default_factory=dict)
     """By section and name; what was given and is not in here, the command line gave."""

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from PIL import Image
 
 from streamapp.results import FrameResult
+from streamapp.sections import ModelSettings
+from streamapp.settings import Settings
+from streamapp.zoo.registry import open_screener
 from tests.shared_data import shared_file
 from tests.waiting import until_sync
 from tests.weights import SHORT_RANGE, models_folder, weights_of
@@ -72,6 +76,24 @@ def test_record_writes_every_frame_with_its_overlay(environment: dict[str, str],
     assert done.returncode == 0, done.stderr
     with av.open(str(path)) as container:
         assert len(list(container.decode(video=0))) == 50
+
+
+@pytest.mark.weights
+def test_a_private_recording_shows_nobody(environment: dict[str, str], tmp_path: Path) -> None:
+    screener = open_screener(Settings(models=ModelSettings(dir=Path(environment["STREAMAPP_MODELS__DIR"]))))
+    shown = {}
+    for name, options in (("open", ()), ("private", ("--privacy",))):
+        path = tmp_path / f"{name}.mp4"
+        arguments = ("run", "demo", "--pace", "asap", "--max-frames", "60", "--record", str(path), *options)
+        done = streamapp(*arguments, environment=environment)
+        assert done.returncode == 0, done.stderr
+        with av.open(str(path)) as container:
+            pictures = [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
+        found = [screener.screen(np.asarray(picture, np.uint8), 0.0) for picture in pictures[::5]]
+        shown[name] = sum(bool((faces.scores > 0.75).any()) for faces in found)
+    screener.close()
+    assert shown["open"] > 6
+    assert shown["private"] == 0
 
 
 @pytest.mark.weights

@@ -12,7 +12,7 @@ export class AddForm {
   #find;
   #named = false;
 
-  /** onAdd({name, source, mode}) adds the stream or throws Failure. */
+  /** onAdd({name, source, mode, privacy}) adds the stream or throws Failure. */
   constructor(root, { onAdd }) {
     this.#find = (id) => root.getElementById(id);
     this.#find("add-kind").addEventListener("change", () => this.#showKind());
@@ -47,7 +47,8 @@ export class AddForm {
     this.#find("add-error").textContent = "";
     try {
       const mode = this.#find("add-mode").value;
-      await onAdd({ name: this.#find("add-name").value.trim(), source, mode });
+      const privacy = this.#find("add-privacy").checked;
+      await onAdd({ name: this.#find("add-name").value.trim(), source, mode, privacy });
       this.#find("add-source").value = "";
       this.#named = false;
       this.#showKind();

@@ -17,6 +17,7 @@ import { Recordings } from "./recordings.js";
 import { recordedResults } from "./signalling.js";
 import { Stage } from "./stage.js";
 import { Streams } from "./streams.js";
+import { isPrivateServer } from "./veil.js";
 import { Viewer } from "./viewer.js";
 import { Why } from "./why.js";
 
@@ -44,6 +45,7 @@ const stage = new Stage({
     find("stage").style.setProperty("--aspect", `${width} / ${height}`);
   },
 });
+let isServerPrivate = true;
 const viewer = new Viewer({
   stage,
   figures,
@@ -52,6 +54,8 @@ const viewer = new Viewer({
     resolutionId: find("resolution").value,
     returned: find("returned-toggle").checked,
     mode: find("mode").value,
+    privacy: find("privacy-toggle").checked,
+    isPrivate: find("privacy-toggle").checked || isServerPrivate,
   }),
   onChange: present,
   onReturned: showReturned,
@@ -162,6 +166,16 @@ async function watchDemo() {
   button.disabled = false;
 }
 
+/** Where the server blurs whatever is asked for, the choice is made. */
+async function showPrivacy() {
+  isServerPrivate = await isPrivateServer();
+  for (const id of ["privacy-toggle", "add-privacy"]) {
+    find(id).checked ||= isServerPrivate;
+    find(id).disabled = isServerPrivate;
+    find(id).closest("label").title = isServerPrivate ? "This server blurs them on every stream" : "";
+  }
+}
+
 async function reject(face, personId) {
   try {
     await rejectTrack(personId, face);
@@ -179,6 +193,7 @@ find("camera").addEventListener("change", () => viewer.changeCamera());
 find("resolution").addEventListener("change", () => viewer.changeCamera());
 find("mode").addEventListener("change", () => viewer.kind === "camera" && viewer.startCamera());
 find("returned-toggle").addEventListener("change", () => viewer.kind === "camera" && viewer.startCamera());
+find("privacy-toggle").addEventListener("change", () => viewer.kind === "camera" && viewer.startCamera());
 find("controls").addEventListener("submit", (event) => event.preventDefault());
 navigator.mediaDevices?.addEventListener?.("devicechange", showCameras);
 window.addEventListener("pagehide", () => viewer.stop());
@@ -189,10 +204,12 @@ setInterval(() => {
   hud.show(figures.snapshot(nowMs), stage.drawn, nowMs);
   faces.show(viewer.kind === "idle" ? null : (stage.drawn?.result ?? null));
   hud.showSituation(viewer, streams.describe(viewer.name));
+  hud.showPrivacy(viewer.kind !== "idle" && stage.isPrivate);
   hud.showRecording(streams.recordingOf(viewer.name ?? stage.drawn?.result?.stream), viewer.kind !== "idle");
 }, HUD_MS);
 streams.start();
 people.refresh();
 showCameras();
+showPrivacy();
 recordings.refresh();
 exposeState(viewer, { figures, stage, streams, player });

@@ -2,6 +2,7 @@
 
 import { Figures } from "./figures.js";
 import { Stage } from "./stage.js";
+import { isPrivateServer } from "./veil.js";
 import { Viewer } from "./viewer.js";
 
 const SHOW_MS = 250;
@@ -17,6 +18,8 @@ const PHASES = {
 
 /** Brings the tab to life and returns its viewer. */
 function bind(root) {
+  let isPrivate = true;
+  isPrivateServer().then((found) => (isPrivate = found));
   const part = (name) => root.querySelector(`[data-part=${name}]`);
   const figures = new Figures();
   const stage = new Stage({
@@ -29,7 +32,7 @@ function bind(root) {
   const viewer = new Viewer({
     stage,
     figures,
-    choices: () => ({ deviceId: "", resolutionId: "640x480", returned: false, mode: part("mode").value }),
+    choices: () => ({ deviceId: "", resolutionId: "640x480", returned: false, mode: part("mode").value, isPrivate }),
     onChange: present,
     onReturned: () => {},
   });

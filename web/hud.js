@@ -82,6 +82,11 @@ export class Hud {
     this.#find("rec").hidden = !recording || !isShowing;
   }
 
+  /** Says over the picture that people who are not enrolled are blurred in it. */
+  showPrivacy(isPrivate) {
+    this.#find("privacy").hidden = !isPrivate;
+  }
+
   #showAge(drawn) {
     const badge = this.#find("age");
     const lagMs = drawn?.lagMs ?? 0;

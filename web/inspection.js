@@ -12,6 +12,7 @@ export function exposeState(viewer, { figures, stage, streams, player }) {
         failure: failure && { code: failure.code, title: failure.title, advice: failure.advice },
         figures: figures.snapshot(performance.now()),
         drawn: summary(stage.drawn),
+        isPrivate: stage.isPrivate,
         heldPictures: stage.heldPictures,
         clockCorrectionMs: stage.correctionMs,
         streams: streams.items,

@@ -1,6 +1,7 @@
 // Draws a picture with its faces on a canvas. It knows nothing of where they came from.
 
 import { captionOf, colourOf, labelOf } from "./captions.js";
+import { blur, part } from "./veil.js";
 
 const SHADE = "rgb(8 12 18 / 0.82)";
 const BACKGROUND = "#080c10";
@@ -36,8 +37,9 @@ export class Overlay {
   }
 
   /** Draws `picture` fitted into the canvas, and on it `tracks`, whose boxes are pixels of a frame `frameWidth` x
-   *  `frameHeight`. `faded` draws them paler: they belong to an older picture. */
-  draw(picture, tracks, { frameWidth, frameHeight, faded }) {
+   *  `frameHeight`. `faded` draws them paler: they belong to an older picture. `veiled`: boxes in the same
+   *  pixels that are blurred; null: all of the picture is. `isPrivate`: points are drawn on named faces only. */
+  draw(picture, tracks, { frameWidth, frameHeight, faded, veiled = [], isPrivate = false }) {
     const context = this.#context;
     const { width, height } = this.#canvas;
     const fit = Math.min(width / picture.width, height / picture.height);
@@ -49,12 +51,23 @@ export class Overlay {
     context.drawImage(picture, left, top, shownWidth, shownHeight);
     const ratio = Math.min(window.devicePixelRatio || 1, MAX_PIXEL_RATIO);
     const place = (x, y) => [left + (x * shownWidth) / frameWidth, top + (y * shownHeight) / frameHeight];
+    for (const box of veiled ?? [[0, 0, frameWidth, frameHeight]]) {
+      const [x, y, w, h] = part(box, frameWidth, frameHeight);
+      const [scaleX, scaleY] = [picture.width / frameWidth, picture.height / frameHeight];
+      const [toX, toY] = place(x, y);
+      const to = [toX, toY, (w * shownWidth) / frameWidth, (h * shownHeight) / frameHeight];
+      if (w > 0 && h > 0) blur(context, picture, [x * scaleX, y * scaleY, w * scaleX, h * scaleY], to);
+    }
     context.globalAlpha = faded ? 0.55 : 1;
-    for (const track of tracks) this.#drawTrack(track, place, ratio, { left, top, right: left + shownWidth, bottom: top + shownHeight });
+    const area = { left, top, right: left + shownWidth, bottom: top + shownHeight };
+    for (const track of tracks) {
+      const hasPoints = track.state !== "coasting" && (!isPrivate || track.analyses.identity?.state === "identified");
+      this.#drawTrack(track, place, ratio, area, hasPoints);
+    }
     context.globalAlpha = 1;
   }
 
-  #drawTrack(track, place, ratio, area) {
+  #drawTrack(track, place, ratio, area, hasPoints) {
     const context = this.#context;
     const colour = colourOf(track.id);
     const [x1, y1] = place(track.box[0], track.box[1]);
@@ -65,7 +78,7 @@ export class Overlay {
     this.#outline(x1, y1, x2 - x1, y2 - y1, 4 * ratio, coasting ? "rgb(8 12 18 / 0.35)" : "rgb(8 12 18 / 0.55)");
     this.#outline(x1, y1, x2 - x1, y2 - y1, 2 * ratio, colour);
     context.setLineDash([]);
-    if (!coasting) {
+    if (hasPoints) {
       for (const [x, y] of track.keypoints ?? track.landmarks ?? []) this.#dot(...place(x, y), 2.75 * ratio, colour);
     }
     this.#label(labelOf(track), x1, y1 - 24 * ratio, colour, ratio, area);

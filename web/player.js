@@ -163,7 +163,8 @@ export class Player {
     const result = this.#results.at(ptsS);
     this.#shown = { part, mediaTime, result, picture: () => this.#picture.toDataURL("image/png") };
     const { width, height } = result ?? this.#picture;
-    this.#overlay.draw(this.#picture, result?.tracks ?? [], { frameWidth: width, frameHeight: height, faded: false });
+    const size = { frameWidth: width, frameHeight: height };
+    this.#overlay.draw(this.#picture, result?.tracks ?? [], { ...size, faded: false, isPrivate: this.#entry.privacy });
     this.#showState();
   }
 

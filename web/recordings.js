@@ -11,6 +11,8 @@ const STATES = {
   failed: "ended: it could not be written",
 };
 
+const PRIVATE = "Faces blurred: it cannot be analysed again";
+
 export class Recordings {
   #list;
   #empty;
@@ -61,7 +63,7 @@ export class Recordings {
     put(".recording-when", when);
     const isOn = recording.state === "recording";
     put(".recording-size", isOn ? "" : `${duration(seconds)}, ${size(recording.bytes)}, ${recording.results} results`);
-    put(".recording-state", [STATES[recording.state], recording.reason].filter(Boolean).join(". "));
+    put(".recording-state", [STATES[recording.state], recording.reason, recording.privacy && PRIVATE].filter(Boolean).join(". "));
     const play = row.querySelector(".recording-play");
     play.disabled = isOn || recording.parts.length === 0;
     play.setAttribute("aria-label", `Play ${recording.stream}, ${when}`);

@@ -58,8 +58,8 @@ export async function listStreams() {
   return (await request("/streams", { headers: { Accept: "application/json" }, cache: "no-store" })).json();
 }
 
-export async function addStream({ name, source, mode }) {
-  const body = JSON.stringify({ name, source, mode });
+export async function addStream({ name, source, mode, privacy = false }) {
+  const body = JSON.stringify({ name, source, mode, privacy });
   const headers = { "Content-Type": "application/json", Accept: "application/json" };
   return (await request("/streams", { method: "POST", headers, body })).json();
 }

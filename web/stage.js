@@ -22,6 +22,8 @@ export class Stage {
   #drawn = null;
   #unwatch = () => {};
   #requested = 0;
+  #isOwn = false;
+  #isPrivate = false;
 
   /** onPicture(times, presented): a picture came in. onDrawn(drawn): a result was drawn for the first time. */
   constructor({ video, canvas, onPicture, onDrawn, onSize }) {
@@ -31,9 +33,12 @@ export class Stage {
     this.#events = { onPicture, onDrawn, onSize };
   }
 
-  /** Shows a MediaStream; null empties the stage. */
-  show(stream) {
+  /** Shows a MediaStream; null empties the stage. `isOwn`: it is this computer's camera and comes as it is; another's
+   *  pictures come as they may be shown. `isPrivate`: whether to blur until the results say which faces. */
+  show(stream, { isOwn = false, isPrivate = false } = {}) {
     this.#unwatch();
+    this.#isOwn = isOwn;
+    this.#isPrivate = isPrivate;
     this.reset();
     this.#ring.clear();
     this.#intervals = [];
@@ -59,6 +64,7 @@ export class Stage {
     if (this.#newestResult && result.frame <= this.#newestResult.frame) return;
     this.#clock.observeArrival(result.captured_at, arrivedMs);
     this.#newestResult = result;
+    this.#isPrivate = Boolean(result.veiled);
     this.#results.push(result);
     if (this.#results.length > RESULTS) this.#results.shift();
     this.#request();
@@ -69,6 +75,11 @@ export class Stage {
    *  before the drawing the result's picture was captured (`ageMs`), and before the picture shown (`lagMs`). */
   get drawn() {
     return this.#drawn;
+  }
+
+  /** Whether faces are blurred in what is shown, or may have to be. */
+  get isPrivate() {
+    return this.#isPrivate;
   }
 
   get correctionMs() {
@@ -172,10 +183,20 @@ export class Stage {
     if (isNew) this.#events.onDrawn(this.#drawn, nowMs);
   }
 
-  #paint(slot, { result, lagMs }) {
+  #paint(slot, { result, lagMs, matched }) {
     const tracks = result && lagMs <= MAX_BOX_LAG_MS ? result.tracks : [];
     const { width, height } = result ?? slot;
-    this.#overlay.draw(slot.picture, tracks, { frameWidth: width, frameHeight: height, faded: lagMs > MAX_LAG_MS });
+    const veiled = this.#veiled(result, matched && this.#isHeld(this.#drawn));
+    const size = { frameWidth: width, frameHeight: height };
+    const isPrivate = this.#isPrivate;
+    this.#overlay.draw(slot.picture, tracks, { ...size, faded: lagMs > MAX_LAG_MS, veiled, isPrivate });
+  }
+
+  /** What to blur in a picture of our own: all of it (null) where its own result is not there to say. */
+  #veiled(result, isOfPicture) {
+    if (!this.#isOwn) return [];
+    if (isOfPicture) return result.veiled ?? [];
+    return this.#isPrivate ? null : [];
   }
 
   #redraw() {

@@ -141,6 +141,7 @@ export class Streams {
     row.toggleAttribute("data-watched", watched);
     put(row, ".stream-name", item.name);
     put(row, ".stream-source", SOURCES[item.source] ?? item.source);
+    row.querySelector(".stream-privacy").hidden = !item.privacy;
     put(row, ".stream-state", this.#stateText(item));
     const isOn = item.recording?.state === "recording";
     const ended = item.recording && !isOn ? `Not recorded any more: ${item.recording.reason}` : "";

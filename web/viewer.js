@@ -21,7 +21,8 @@ export class Viewer {
   failure = null;
   retryAtMs = null;
 
-  /** choices(): {deviceId, resolutionId, returned} as chosen now. onChange(viewer): anything changed.
+  /** choices(): {deviceId, resolutionId, returned, mode, privacy, isPrivate} as chosen now; `isPrivate` also where the
+   *  server may blur unasked. onChange(viewer): anything changed.
    *  onReturned(stream): the video the server drew on, or null. */
   constructor({ stage, figures, choices, onChange, onReturned }) {
     this.#stage = stage;
@@ -120,7 +121,8 @@ export class Viewer {
   }
 
   #publish(camera) {
-    const session = this.#connect(`/whip?mode=${this.#choices().mode}`, {
+    const { mode, privacy } = this.#choices();
+    const session = this.#connect(`/whip?mode=${mode}${privacy ? "&privacy=true" : ""}`, {
       prepare: (pc) => {
         const direction = this.#choices().returned ? "sendrecv" : "sendonly";
         const now = this.#shown.camera;
@@ -138,7 +140,7 @@ export class Viewer {
       if (this.#shown.camera === camera) this.#fail(cameraFailure("unplugged"));
     });
     this.#figures.reset();
-    this.#stage.show(camera);
+    this.#stage.show(camera, { isOwn: true, isPrivate: this.#choices().isPrivate });
   }
 
   /** The camera is gone: ends the session, keeps saying why. */

@@ -12,10 +12,11 @@ import PIL.Image
 
 from streamapp.assets import asset
 from streamapp.faces import TrackState
-from streamapp.frame import Frame, Image, fitted_size
+from streamapp.frame import Frame, Image, PixelReader, fitted_size
 from streamapp.results import FrameResult, ImageResult, TrackResult
 from streamapp.sinks.base import Output
 from streamapp.sinks.overlay import OverlayPainter
+from streamapp.sinks.veil import blurred, is_named, padded
 
 MAX_SIDE = 1600
 JPEG_QUALITY = 88
@@ -59,8 +60,9 @@ def coded(rgb: Image, max_side: int = MAX_SIDE) -> bytes:
     return kept.getvalue()
 
 
-def painted(rgb: Image, result: ImageResult) -> bytes:
-    """The picture with its faces, numbered from 1, as a JPEG. The overlay is that of videos. Blocks."""
+def painted(rgb: Image, result: ImageResult, *, private: bool = False) -> bytes:
+    """The picture with its faces, numbered from 1, as a JPEG. The overlay is that of videos. private: who is not
+    enrolled is blurred. Blocks."""
     tracks = tuple(
         TrackResult(
             number, face.box, face.score, face.landmarks, face.keypoints, face.detector, TrackState.CONFIRMED,
@@ -75,8 +77,12 @@ def painted(rgb: Image, result: ImageResult) -> bytes:
         tracks = tuple(_scaled(track, scale) for track in tracks)
     video = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
     frame = Frame("picture", 0, pts_s=0.0, captured_at=0.0, arrived_s=0.0, decoded_s=0.0, video=video)
+    veiled = None
+    if private:
+        veiled = tuple(padded(track.box) for track in tracks if not is_named(track.analyses))
+        frame = blurred(frame, veiled, PixelReader())
     shown = FrameResult("picture", 0, 0.0, 0.0, video.width, video.height, result.mode, tracks, None, {}, {})
-    picture = OverlayPainter().paint(Output(frame, shown))
+    picture = OverlayPainter().paint(Output(frame, shown, veiled))
     return coded(np.asarray(picture.to_ndarray(format="rgb24"), np.uint8))
 
 

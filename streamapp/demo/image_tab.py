@@ -67,7 +67,8 @@ async def _examined(runtime: Runtime, shelf: Shelf, token: str, mode: str) -> tu
     rgb = await _picture(runtime, shelf, token)
     result = await runtime.models.examine(rgb, Mode(mode), client=CLIENT)
     path = shelf.place(Kind.PAINTED_PICTURE)
-    await asyncio.to_thread(lambda: path.write_bytes(drawing.painted(rgb, result)))
+    private = runtime.settings.privacy.blur_unknown
+    await asyncio.to_thread(lambda: path.write_bytes(drawing.painted(rgb, result, private=private)))
     item = shelf.put(Kind.PAINTED_PICTURE, path)
     said = f"{words.faces(len(result.faces))} in {result.timing_ms['total']:.0f} ms"
     shown = f'<img class="demo-picture" src="/demo/files/{item.token}" alt="The picture with a box around every face">'

@@ -22,6 +22,7 @@ from streamapp.pipeline.report import rounded_times, track_result
 from streamapp.pipeline.stages import Screened, ScreeningStage
 from streamapp.results import Analyses, DropReason, FrameResult, Keyframe, TrackResult
 from streamapp.sinks.base import Output
+from streamapp.sinks.veil import Suspects, Veil
 
 
 class FramePump:
@@ -34,12 +35,15 @@ class FramePump:
         dropped: Counter[DropReason],
         publish: Callable[[Output], Awaitable[None]],
         escalator: Escalator | None = None,
+        veil: Veil | None = None,
     ) -> None:
+        """veil: of a private stream."""
         self._stage = stage
         self._mode = mode
         self._dropped = dropped
         self._publish = publish
         self._escalator = escalator
+        self._veil = veil
 
     async def run(self, frames: Mailbox[Frame], max_frames: int | None = None) -> None:
         """Pumps until the mailbox is closed and empty, or `max_frames` results are out.
@@ -57,7 +61,10 @@ class FramePump:
                 keyframe = None
                 if self._escalator is not None:
                     keyframe = await self._escalator.consider(frame, screened)
-                await self._publish(Output(frame, self._result(frame, screened, keyframe)))
+                output = Output(frame, self._result(frame, screened, keyframe))
+                if self._veil is not None:
+                    output = await loop.run_in_executor(thread, _veiled, self._veil, output, screened.suspects)
+                await self._publish(output)
                 count += 1
         finally:
             thread.submit(self._stage.close)
@@ -80,6 +87,15 @@ class FramePump:
             dropped={reason: count for reason, count in self._dropped.items() if count},
             answers=self._escalator.answered if self._escalator else (),
         )
+
+
+def _veiled(veil: Veil, output: Output, suspects: Suspects | None) -> Output:
+    """With the time that took."""
+    start_s = time.monotonic()
+    veiled = veil.over(output, suspects)
+    taken = {"veil": (time.monotonic() - start_s) * 1e3, "total": (time.monotonic() - output.frame.arrived_s) * 1e3}
+    timing_ms = rounded_times({**output.result.timing_ms, **taken})
+    return replace(veiled, result=replace(output.result, timing_ms=timing_ms))
 
 
 def _tracked(track: Track, board: ResultBoard | None, now_s: float) -> TrackResult:

@@ -15,6 +15,7 @@ import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from uuid import UUID
 
 from streamapp.errors import StreamappError
 from streamapp.faces import Mode
@@ -30,6 +31,7 @@ from streamapp.pipeline.stages import ScreeningStage
 from streamapp.results import DropReason
 from streamapp.settings import Settings
 from streamapp.sinks.base import Output, Sink
+from streamapp.sinks.veil import Veil
 from streamapp.sources.base import EncodedPicture, FrameNumbering, Source, SourceState, SourceStatus
 from streamapp.sources.supervise import supervise
 from streamapp.zoo.base import FaceScreener
@@ -43,7 +45,8 @@ class StreamSession:
 
     make_source: builds the source anew for each connection. make_screener: loads the stream's own face screener.
     models: what deeper modes than FAST are done with. lossless: every frame waits for what is found in it. schedule: as
-    in `Escalator`.
+    in `Escalator`. make_lookout: makes the stream a private one: who is not enrolled is blurred in every picture that
+    leaves it, and none leaves it as the source coded it. It loads a screener that had rather see a face too many.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class StreamSession:
         models: Models,
         description: str = "",
         added: bool = False,
+        make_lookout: Callable[[], FaceScreener] | None = None,
         max_frames: int | None = None,
         lossless: bool = False,
         schedule: Schedule | None = None,
@@ -67,6 +71,7 @@ class StreamSession:
         """What people see as the source: its address without secrets."""
         self.added = added
         """Whether somebody added it by name, rather than a browser publishing it."""
+        self.private = make_lookout is not None
         self.status = SourceStatus(SourceState.CONNECTING, since=time.time())
         self.error: Exception | None = None
         """What ended the stream, if not its source."""
@@ -86,8 +91,9 @@ class StreamSession:
         self.escalator: Escalator | None = None
         if mode is not Mode.FAST:
             self.escalator = Escalator(name, mode, models, lossless=lossless, schedule=schedule)
-        stage = ScreeningStage(make_screener, settings.pipeline, mode)
-        self._pump = FramePump(stage, mode, self.dropped, self._publish, self.escalator)
+        stage = ScreeningStage(make_screener, settings.pipeline, mode, make_lookout)
+        veil = Veil() if self.private else None
+        self._pump = FramePump(stage, mode, self.dropped, self._publish, self.escalator, veil)
         self._group: asyncio.TaskGroup | None = None
         self._pending: list[Attachment] = []
         self._stop = asyncio.Event()
@@ -163,6 +169,14 @@ class StreamSession:
         if self._group is not None:
             await self._finished.wait()
 
+    def forget(self, person_id: UUID) -> None:
+        """Somebody was erased from the gallery: they are not named any more nor, on a private stream, shown: not even
+        in the newest picture."""
+        if self.escalator is not None:
+            self.escalator.board.forget(person_id)
+        if self.private:
+            self.latest = None
+
     def fail(self, error: Exception) -> None:
         """Shows an error that ended the stream."""
         self.error = error
@@ -185,14 +199,15 @@ class StreamSession:
 
     @property
     def wants_encoded(self) -> bool:
-        return self.encoded.wanted
+        return self.encoded.wanted and not self.private
 
     @property
     def wants_iframe(self) -> bool:
-        return self.encoded.iframe_wanted
+        return self.encoded.iframe_wanted and not self.private
 
     def offer_encoded(self, picture: EncodedPicture) -> None:
-        self.encoded.offer(picture)
+        if not self.private:
+            self.encoded.offer(picture)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

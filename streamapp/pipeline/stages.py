@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from streamapp.faces import Detections, Mode, Track
 from streamapp.frame import Box, Frame, Image, Letterbox, PixelReader
 from streamapp.geometry import pairwise_cover
+from streamapp.pipeline.lookout import REGION_SIDE, Lookout, unboxed
 from streamapp.pipeline.shots import FaceShot, ShotBook
 from streamapp.sections import PipelineSettings
+from streamapp.sinks.veil import Suspects
 from streamapp.tracking.tracker import Tracker
 from streamapp.zoo.base import FaceScreener
 
@@ -30,8 +32,6 @@ REGION_FACTOR = 2.0
 NEW_LOOKS, MAX_NEW_REGIONS = 4, 1
 """So often new tracks are looked at out of turn, and how many of them in one frame: until then they do not know how
 they move."""
-REGION_SIDE = 128
-"""Where the screener takes pictures of any size."""
 MAX_REGIONS = 2
 """Regions per frame, taken in turn if there are more: each costs a run of the net, as much as the whole picture. Until
 its next turn a track moves on as it did: boxes from the whole picture would swing."""
@@ -54,20 +54,29 @@ class Screened:
     scene_changed: bool
     shots: Mapping[int, FaceShot]
     """The best recent shot of each track, where shots are taken."""
+    suspects: Suspects | None = None
+    """Of a private stream."""
 
 
 class ScreeningStage:
     """Owned by one thread, from `open` to `close`."""
 
     def __init__(
-        self, make_screener: Callable[[], FaceScreener], settings: PipelineSettings, mode: Mode = Mode.FAST
+        self,
+        make_screener: Callable[[], FaceScreener],
+        settings: PipelineSettings,
+        mode: Mode = Mode.FAST,
+        make_lookout: Callable[[], FaceScreener] | None = None,
     ) -> None:
+        """make_lookout: of a private stream: the screener of its lookout."""
         self._make_screener = make_screener
         self._tracker = Tracker(max_coast_s=settings.max_coast_s, confirm_hits=settings.confirm_hits)
         self._reader = PixelReader()
         self._screener: FaceScreener | None = None
         self._looks_closely = mode is not Mode.FAST
         self._shots = ShotBook() if mode is Mode.FULL else None
+        self._make_lookout = make_lookout
+        self._lookout: Lookout | None = None
         self._looks: dict[int, int] = {}
         """How often each track was looked at closely."""
         self._looked_at = 0
@@ -77,6 +86,8 @@ class ScreeningStage:
     def open(self) -> None:
         """Loads the screener. Raises ModelError when its weights are missing or wrong."""
         self._screener = self._make_screener()
+        if self._make_lookout is not None:
+            self._lookout = Lookout(self._make_lookout())
 
     def process(self, frame: Frame, sightings: Sequence[Detections] = ()) -> Screened:
         """Finds and tracks the faces of one frame. Frames must come in order. sightings: faces, one each, that a sweep
@@ -85,7 +96,7 @@ class ScreeningStage:
         start_s = time.monotonic()
         pixels, box = self._pixels(frame, self._screener.input_side)
         converted_s = time.monotonic()
-        detections = _unboxed(self._screener.screen(pixels, frame.pts_s), box)
+        detections = unboxed(self._screener.screen(pixels, frame.pts_s), box)
         screened_s = time.monotonic()
         if self._looks_closely:
             detections, sightings, unasked = self._look_closely(frame, detections, sightings)
@@ -95,6 +106,9 @@ class ScreeningStage:
         tracks = self._tracker.update(detections, frame.pts_s, sightings, unasked)
         tracked_s = time.monotonic()
         shots = self._shots.consider(frame, tracks, self._reader) if self._shots else {}
+        shot_s = time.monotonic()
+        is_new_scene = (self._looks_closely or self._lookout is not None) and self._is_new_scene(pixels)
+        suspects = self._suspects(frame, is_new_scene)
         timing_ms = {
             "decode": (frame.decoded_s - frame.arrived_s) * 1e3,
             "wait": (start_s - frame.decoded_s) * 1e3,
@@ -102,9 +116,18 @@ class ScreeningStage:
             "screen": (screened_s - converted_s) * 1e3,
             "regions": (regions_s - screened_s) * 1e3,
             "track": (tracked_s - regions_s) * 1e3,
-            "shots": (time.monotonic() - tracked_s) * 1e3,
+            "shots": (shot_s - tracked_s) * 1e3,
         }
-        return Screened(tracks, timing_ms, self._looks_closely and self._is_new_scene(pixels), shots)
+        if suspects is not None:
+            timing_ms["lookout"] = (time.monotonic() - shot_s) * 1e3
+        return Screened(tracks, timing_ms, self._looks_closely and is_new_scene, shots, suspects)
+
+    def _suspects(self, frame: Frame, is_new_scene: bool) -> Suspects | None:
+        if self._lookout is None:
+            return None
+        if is_new_scene:
+            self._lookout.start_over()
+        return Suspects(self._tracker.tentative, self._lookout.look(frame))
 
     def _look_closely(
         self, frame: Frame, found: Detections, sightings: Sequence[Detections]
@@ -144,7 +167,7 @@ class ScreeningStage:
             centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
             best = int(np.argmin(np.abs(centres - side / 2).sum(axis=1)))
             found = _rows(found, np.array([best]))
-        return _unboxed(found, region)
+        return unboxed(found, region)
 
     def _is_new_scene(self, pixels: Image) -> bool:
         scene = np.asarray(cv2.resize(pixels, (SCENE_SIDE, SCENE_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
@@ -163,19 +186,9 @@ class ScreeningStage:
         if self._screener is not None:
             self._screener.close()
             self._screener = None
-
-
-def _unboxed(detections: Detections, box: Letterbox) -> Detections:
-    """The same detections in the pixels of the picture that was letterboxed."""
-    if not len(detections):
-        return detections
-    scale, margin = np.float32(box.scale), np.array((box.margin_x, box.margin_y), np.float32)
-    return replace(
-        detections,
-        boxes=detections.boxes * scale - np.tile(margin, 2),
-        landmarks=None if detections.landmarks is None else detections.landmarks * scale - margin,
-        keypoints=None if detections.keypoints is None else detections.keypoints * scale - margin,
-    )
+        if self._lookout is not None:
+            self._lookout.close()
+            self._lookout = None
 
 
 def _sides(boxes: NDArray[np.floating]) -> NDArray[np.floating]:

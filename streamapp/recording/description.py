@@ -29,6 +29,7 @@ _IN_FORCE = {
 class DescribedStream(Protocol):
     name: str
     mode: Mode
+    private: bool
     description: str
 
 
@@ -42,6 +43,7 @@ def header_of(
         stream=stream.name,
         source=stream.description,
         mode=stream.mode,
+        privacy=stream.private,
         started_at=time.time(),
         models=models_in_use(stream.mode, settings, lineup, registry),
         gallery_version=gallery_version if stream.mode is Mode.FULL else None,

@@ -52,6 +52,9 @@ class RecordingEntry(_Written):
     stream: str
     source: str = Field(description="The source's address without secrets.")
     mode: Mode
+    privacy: bool = Field(
+        False, description="Whether faces in its video are blurred: it shows what viewers saw and cannot be replayed."
+    )
     started_at: float = Field(description="Unix time in seconds.")
     ended_at: float | None = Field(None, description="null while it is being written.")
     state: RecordingState = RecordingState.RECORDING
@@ -101,6 +104,7 @@ class RecordingHeader(_Written):
     stream: str
     source: str
     mode: Mode
+    privacy: bool = False
     started_at: float
     codec: str = ""
     width: int = 0

@@ -60,6 +60,7 @@ class RecordingWriter:
             stream=header.stream,
             source=header.source,
             mode=header.mode,
+            privacy=header.privacy,
             started_at=header.started_at,
         )
         self._part: RemuxedPart | EncodedPart | None = None

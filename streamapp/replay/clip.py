@@ -37,7 +37,8 @@ class Clip:
 
 
 def open_clip(path: Path) -> Clip:
-    """Raises UsageError if that is neither a file nor a recording's folder."""
+    """Raises UsageError if that is neither a file nor a recording's folder, or the recording shows not what was
+    analysed."""
     if not path.is_dir():
         if not path.is_file():
             raise UsageError(f"there is no clip {path}")
@@ -46,6 +47,8 @@ def open_clip(path: Path) -> Clip:
         entry = RecordingEntry.model_validate_json((path / ENTRY_FILE).read_bytes())
     except (OSError, ValidationError) as error:
         raise UsageError(f"{path} is not the folder of a recording: it has no {ENTRY_FILE} of ours") from error
+    if entry.privacy:
+        raise UsageError(f"the recording {path} cannot be replayed: faces in it are blurred (privacy mode)")
     parts = tuple(ClipPart(path / Path(part.file).name, part.start_pts_s) for part in entry.parts)
     if not parts or not all(part.path.is_file() for part in parts):
         raise UsageError(f"the recording {path} has no video")

@@ -31,6 +31,9 @@ class StreamRequest(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$", description="Letters, digits, - and _.")]
     source: Annotated[str, Field(min_length=1, max_length=2048, description="rtsp://…, rtsps://…, demo, or file:NAME.")]
     mode: Mode | None = Field(None, description="How deep to analyse; unset: the server's default.")
+    privacy: bool = Field(
+        False, description="Blur who is not enrolled in every picture of it; also if not asked for where that is set."
+    )
     record: bool = Field(False, description="Record it from its first picture on, so that it can be replayed exactly.")
 
 
@@ -70,6 +73,7 @@ class StreamInfo(BaseModel):
     name: str
     source: str
     mode: Mode
+    privacy: bool = Field(description="Whether people who are not enrolled are blurred in every picture of it.")
     state: SourceState
     code: str | None = Field(description="Why it is not live, as a stable code.")
     reason: str | None = Field(description="Why it is not live, in words.")
@@ -94,6 +98,7 @@ class StreamInfo(BaseModel):
             name=session.name,
             source=session.description,
             mode=session.mode,
+            privacy=session.private,
             state=status.state,
             code=status.code,
             reason=status.reason,
@@ -264,6 +269,7 @@ class Status(BaseModel):
     services: ServiceCounts
     gpu: str | None = Field(description="The GPU in use; null: none is used.")
     profile: str
+    privacy: bool = Field(description="Whether who is not enrolled is blurred on every stream, whatever is asked for.")
     memory: MemoryState
     jobs: JobQueueState
     streams: list[StreamInfo]

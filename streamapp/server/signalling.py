@@ -94,7 +94,7 @@ class Signalling:
     def _count(self, kind: PeerKind) -> int:
         return sum(peer.kind is kind for peer in self._peers.values())
 
-    async def publish(self, offer: Offer, mode: Mode | None) -> Answer:
+    async def publish(self, offer: Offer, mode: Mode | None, *, private: bool = False) -> Answer:
         """Takes the peer's video as a new stream. Raises OfferInvalid, OfferUnsupported, Overloaded."""
         if not offer.sends_video:
             raise OfferUnsupported("the offer does not send video")
@@ -115,7 +115,7 @@ class Signalling:
                     max_pixels=self._runtime.settings.sources.max_pixels,
                 )
 
-            session = self._runtime.open_stream(name, make_source, mode=mode, description="webrtc")
+            session = self._runtime.open_stream(name, make_source, mode=mode, description="webrtc", private=private)
             peer.attach(session, ResultsChannel(lambda frame: frame.rtp_timestamp))
             pictures = None
             if offer.takes_video:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from streamapp.frame import Frame
+from streamapp.frame import Box, Frame
 from streamapp.results import FrameResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
-    """A frame and everything known about it when it left the pump."""
+    """A frame and everything known about it when it left the pump. Of a private stream no sink gets another picture."""
 
     frame: Frame
     result: FrameResult
+    veiled: tuple[Box, ...] | None = None
+    """What is blurred in the picture, in pixels of the result; None: the stream is not private."""
 
 
 class Inbox(Protocol):

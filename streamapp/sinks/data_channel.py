@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable
 
@@ -9,8 +10,7 @@ from aiortc import RTCDataChannel
 from aiortc.exceptions import InvalidStateError
 
 from streamapp.frame import Frame
-from streamapp.results import FrameResult
-from streamapp.sinks.base import Inbox
+from streamapp.sinks.base import Inbox, Output
 
 CHANNEL = "results"
 """The label of the one channel a peer may open."""
@@ -21,8 +21,10 @@ MAX_BYTES_PER_S = 262_144
 
 
 class ResultsChannel:
-    """Sends every result as one text message: the FrameResult as JSON with one more key, `rtp_timestamp`, the 32-bit
-    RTP timestamp under which the peer has that picture, or null where that is not known."""
+    """Sends every result as one text message: the FrameResult as JSON with two more keys. `rtp_timestamp`: the 32-bit
+    RTP timestamp under which the peer has that picture, or null where that is not known. `veiled`: boxes in pixels that
+    are blurred wherever the picture is shown, and that a peer blurs in what it shows of its own camera; null where
+    nothing is."""
 
     lossless = False
 
@@ -45,16 +47,17 @@ class ResultsChannel:
                 self.dropped += 1
                 continue
             try:
-                channel.send(result_message(output.result, self._rtp_timestamp(output.frame)))
+                channel.send(result_message(output, self._rtp_timestamp(output.frame)))
             except (InvalidStateError, ValueError):  # it closed meanwhile, or takes no message of this size
                 self.dropped += 1
             else:
                 self.sent += 1
 
 
-def result_message(result: FrameResult, rtp_timestamp: int | None) -> str:
-    """The result's JSON with `rtp_timestamp` added."""
-    return f'{result.to_json()[:-1]},"rtp_timestamp":{"null" if rtp_timestamp is None else rtp_timestamp}}}'
+def result_message(output: Output, rtp_timestamp: int | None) -> str:
+    """The result's JSON with what the channel adds."""
+    veiled = None if output.veiled is None else [[round(side, 1) for side in box] for box in output.veiled]
+    return f'{output.result.to_json()[:-1]},"rtp_timestamp":{json.dumps(rtp_timestamp)},"veiled":{json.dumps(veiled)}}}'
 
 
 class IncomingQuota:

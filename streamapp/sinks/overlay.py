@@ -5,6 +5,8 @@ Drawing in YUV420P needs no conversion to RGB and back; what the encoders take i
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from av import VideoFrame
@@ -14,6 +16,7 @@ from streamapp.faces import TrackState
 from streamapp.frame import PixelReader
 from streamapp.results import Analyses, LivenessState, TrackResult
 from streamapp.sinks.base import Output
+from streamapp.sinks.veil import is_named
 
 Plane = NDArray[np.uint8]
 
@@ -50,7 +53,8 @@ class OverlayPainter:
         chroma_u = pixels[size : size * 5 // 4].reshape(height // 2, width // 2)
         chroma_v = pixels[size * 5 // 4 :].reshape(height // 2, width // 2)
         for track in output.result.tracks:
-            _paint_track(luma, chroma_u, chroma_v, track)
+            hidden = output.veiled is not None and not is_named(track.analyses)
+            _paint_track(luma, chroma_u, chroma_v, replace(track, keypoints=None, landmarks=None) if hidden else track)
         painted = VideoFrame.from_ndarray(pixels.reshape(height * 3 // 2, width), format="yuv420p")
         painted.pts = source.pts
         if source.time_base is not None:

@@ -82,6 +82,15 @@ class Tracker:
         """Of the tracks in the order of `expect`, which is ascending."""
         return np.array([life.id for life in self._lives], np.int64)
 
+    @property
+    def tentative(self) -> tuple[Track, ...]:
+        """The tracks that were seen too seldom to be reported, as of the last update."""
+        return tuple(
+            Track(life.id, tuple(box), life.score, life.detector, life.state)
+            for life, box in zip(self._lives, self._motion.boxes().tolist(), strict=True)
+            if life.state is TrackState.TENTATIVE
+        )
+
     def update(
         self,
         detections: Detections,

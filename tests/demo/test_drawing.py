@@ -50,3 +50,12 @@ def test_examples_are_pictures_of_the_clip(example: Example) -> None:
 def test_there_is_no_other_example() -> None:
     with pytest.raises(KeyError):
         example_picture("../secret")
+
+
+def test_in_privacy_mode_who_is_not_enrolled_is_blurred() -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (480, 640, 3), np.uint8)
+    found = result(640, 480, (200, 150, 400, 350))
+    inside, outside = (slice(180, 330), slice(230, 370)), (slice(400, 480), slice(480, 640))
+    clear, veiled = (read(painted(noise, found, private=private)) for private in (False, True))
+    assert clear[inside].std() > 30 > 15 > veiled[inside].std()
+    assert veiled[outside].std() > 30

@@ -21,6 +21,7 @@ class Described:
     mode: Mode
     name: str = "door"
     description: str = "rtsp://***@camera.lan/live"
+    private: bool = False
 
 
 def described(folder: Path, mode: Mode) -> tuple[RecordingHeader, Lineup]:

@@ -15,7 +15,7 @@ from streamapp.access.token_file import TokenFile
 from streamapp.event_settings import EventSettings
 from streamapp.pipeline.session import StreamSession
 from streamapp.runtime import Runtime
-from streamapp.sections import ModelSettings, RecordingSettings, ServerSettings, WebRtcSettings
+from streamapp.sections import ModelSettings, PrivacySettings, RecordingSettings, ServerSettings, WebRtcSettings
 from streamapp.server.app import create_app
 from streamapp.server.signalling import Signalling
 from streamapp.settings import Settings
@@ -72,6 +72,7 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
         keyring: Keyring | None = None,
         recordings: Path | None = None,
         recording: RecordingSettings | None = None,
+        privacy: PrivacySettings | None = None,
     ) -> AsyncIterator[Bench]:
         settings = Settings(
             webrtc=webrtc or WebRtcSettings(),
@@ -79,6 +80,7 @@ def start_bench(monkeypatch: pytest.MonkeyPatch) -> StartBench:
             models=models or ModelSettings(),
             events=events or EventSettings(enabled=False),
             recording=recording or RecordingSettings(dir=recordings or Path("/nowhere"), min_free_bytes=0),
+            privacy=privacy or PrivacySettings(),
         )
         async with (
             Runtime.start(settings, lambda: ScriptedScreener([[face]]), with_events=True) as runtime,

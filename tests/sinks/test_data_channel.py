@@ -102,7 +102,7 @@ async def test_a_channel_that_refuses_a_message_costs_that_message(error: Except
 
 
 def test_a_message_is_one_json_object() -> None:
-    message = json.loads(result_message(output(7).result, 4_294_967_295))
+    message = json.loads(result_message(output(7), 4_294_967_295))
     assert message["rtp_timestamp"] == 4_294_967_295
     assert message["frame"] == 7
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,3 +62,11 @@ def test_a_box_that_is_not_a_number_is_left_out() -> None:
     video = video_frame(320, 240)
     painted = OverlayPainter().paint(output(0, track((math.nan, 0, 10, 10)), video=video))
     assert np.array_equal(luma_of(painted), luma_of(video))
+
+
+def test_of_a_blurred_face_no_points_are_drawn() -> None:
+    shown = output(0, track((100, 120, 220, 240)), video=video_frame(640, 480))
+    x, y = (round(side) for side in shown.result.tracks[0].keypoints[3])  # type: ignore[index]  # it has some
+    for veiled, is_drawn in ((None, True), ((), False)):
+        luma = luma_of(OverlayPainter().paint(replace(shown, veiled=veiled)))
+        assert bool(luma[y, x] == PALETTE_YUV[1][0]) is is_drawn

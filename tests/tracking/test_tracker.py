@@ -228,3 +228,13 @@ def test_a_box_that_is_not_measured_keeps_about_its_size(step: int) -> None:
     for i in range(15, 34):
         (coasting,) = tracker.update(seen(), i * FRAME_S)
         assert 0.6 < (coasting.box[2] - coasting.box[0]) / (track.box[2] - track.box[0]) < 1.6
+
+
+def test_what_is_not_reported_yet_is_known_as_tentative() -> None:
+    tracker = Tracker()
+    tracker.update(seen(square(100, 100)), 0.0)
+    (new,) = tracker.tentative
+    assert (new.state, new.box) == (TrackState.TENTATIVE, square(100, 100))
+    (reported,) = tracker.update(seen(square(102, 100)), FRAME_S)
+    assert reported.id == new.id
+    assert tracker.tentative == ()

@@ -97,6 +97,7 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
             services=ServiceCounts(total=len(found), healthy=healthy, unhealthy=len(found) - healthy),
             gpu=gpu_in_use(snapshot),
             profile=runtime.models.lineup.profile,
+            privacy=runtime.settings.privacy.blur_unknown,
             memory=memory_state(snapshot),
             jobs=queue_state(runtime.models.scheduler.state()),
             streams=[StreamInfo.of(session, runtime.recordings.of(session)) for session in sessions],

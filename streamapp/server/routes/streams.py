@@ -66,6 +66,7 @@ def streams_router(runtime: Runtime) -> APIRouter:
             mode=wanted.mode,
             description=address.redacted,
             added=True,
+            private=wanted.privacy,
         )
         if wanted.record:
             await begin_recording(session)

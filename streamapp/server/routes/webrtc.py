@@ -70,10 +70,12 @@ def webrtc_router(signalling: Signalling, settings: WebRtcSettings) -> APIRouter
         responses=_ANSWER | problem_responses(_OFFER_PROBLEMS),
         openapi_extra=_OFFER_DOCS,
     )
-    async def publish(request: Request, mode: Mode | None = None) -> Response:
-        """Publishes a camera. The answer takes video; it sends the overlay back if the offer asks to receive video."""
+    async def publish(request: Request, mode: Mode | None = None, privacy: bool = False) -> Response:
+        """Publishes a camera. The answer takes video; it sends the overlay back if the offer asks to receive video.
+        privacy: blur who is not enrolled in what others see; also if not asked for where that is the server's setting.
+        """
         offer = read_offer(await _body(request, SDP, settings.max_sdp_bytes), limits(request))
-        answer = await signalling.publish(offer, mode)
+        answer = await signalling.publish(offer, mode, private=privacy)
         return await created(request, answer, f"/whip/{answer.id}")
 
     @router.post(
