@@ -17,6 +17,11 @@ from streamapp.recording.entry import RecordingEntry, RecordingState
 from streamapp.results import DropReason
 from streamapp.sources.base import SourceState
 
+StreamName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$", description="Letters, digits, - and _.")]
+SourceText = Annotated[
+    str, Field(min_length=1, max_length=2048, description="rtsp://…, rtsps://…, demo, or file:NAME.")
+]
+
 
 class StreamRequest(BaseModel):
     """A stream to add."""
@@ -28,8 +33,8 @@ class StreamRequest(BaseModel):
         },
     )
 
-    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$", description="Letters, digits, - and _.")]
-    source: Annotated[str, Field(min_length=1, max_length=2048, description="rtsp://…, rtsps://…, demo, or file:NAME.")]
+    name: StreamName
+    source: SourceText
     mode: Mode | None = Field(None, description="How deep to analyse; unset: the server's default.")
     record: bool = Field(False, description="Record it from its first picture on, so that it can be replayed exactly.")
 
@@ -69,6 +74,7 @@ class StreamInfo(BaseModel):
 
     name: str
     source: str
+    added: bool = Field(description="Whether it was added by name and can be changed, or is a browser's camera.")
     mode: Mode
     state: SourceState
     code: str | None = Field(description="Why it is not live, as a stable code.")
@@ -79,6 +85,7 @@ class StreamInfo(BaseModel):
     fps: float = Field(description="Results per second.")
     frames: int = Field(description="Results so far.")
     faces: int = Field(description="Tracks in the newest result.")
+    latency_ms: float | None = Field(description="From the arrival of the newest picture to its result, in the server.")
     width: int | None
     height: int | None
     dropped: dict[DropReason, int] = Field(description="Frames that gave no result, by reason.")
@@ -93,6 +100,7 @@ class StreamInfo(BaseModel):
         return cls(
             name=session.name,
             source=session.description,
+            added=session.added,
             mode=session.mode,
             state=status.state,
             code=status.code,
@@ -103,6 +111,7 @@ class StreamInfo(BaseModel):
             fps=round(session.fps, 1),
             frames=session.frames,
             faces=len(latest.result.tracks) if latest else 0,
+            latency_ms=round(latest.result.timing_ms["total"], 1) if latest else None,
             width=latest.result.width if latest else None,
             height=latest.result.height if latest else None,
             dropped=dict(session.dropped),

@@ -56,7 +56,7 @@ def start_server(monkeypatch: pytest.MonkeyPatch) -> StartServer:
     monkeypatch.chdir("/")
     monkeypatch.setattr("streamapp.runtime.open_screener", lambda settings: ScriptedScreener([[(9, 9, 50, 50)]]))
     monkeypatch.setattr(
-        "streamapp.server.routes.streams.source_at",
+        "streamapp.server.added_streams.source_at",
         lambda address, numbering, settings, loop: NumberedSource(numbering),
     )
 
