@@ -27,10 +27,11 @@ function fill(row, item) {
 
 function show(items) {
   const live = items.filter(({ state }) => state === "live").length;
-  find("screens").style.setProperty("--columns", Math.ceil(Math.sqrt(items.length)));
-  find("screens").dataset.count = items.length;
+  const columns = Math.max(1, Math.ceil(Math.sqrt(items.length)));
+  find("screens").style.setProperty("--columns", columns);
+  find("screens").style.setProperty("--rows", Math.ceil(items.length / columns) || 1);
   find("sum").dataset.phase = live === items.length ? (live ? "live" : "idle") : "waiting";
-  put(document, "#sum-text", live === items.length ? `${count(live, "stream")}` : `${live} of ${count(items.length, "stream")} live`);
+  put(document, "#sum-text", live === items.length ? count(live, "stream") : `${live} of ${count(items.length, "stream")} live`);
 }
 
 function put(root, selector, text) {

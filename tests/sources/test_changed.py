@@ -38,7 +38,9 @@ def test_the_shown_address_is_the_known_one() -> None:
         ("rtsp://other.lan/live", (None, None, "/live")),
     ],
 )
-def test_what_is_hidden_stays_and_what_is_written_counts(spec: str, secrets: tuple[str | None, str | None, str]) -> None:
+def test_what_is_hidden_stays_and_what_is_written_counts(
+    spec: str, secrets: tuple[str | None, str | None, str]
+) -> None:
     url = changed(spec)
     assert secrets_of(url) == secrets
     assert "s3cr3t" not in url.redacted
