@@ -171,11 +171,10 @@ class Runtime:
         self._tasks[name] = self._group.create_task(self._run(session), name=f"stream:{name}")
         return session
 
-    async def replace_stream(
-        self, name: str, new_name: str, make_source: Callable[[FrameNumbering], Source], *, mode: Mode, description: str
-    ) -> StreamSession:
-        """Ends a stream that was added and starts another in its place; nobody else gets the name or the place in
-        between. Raises NotFound, and Conflict if the new name is another stream's; then nothing has changed."""
+    async def replace_stream(self, name: str, new_name: str, start: Callable[[], StreamSession]) -> StreamSession:
+        """Ends a stream that was added and has `start` open another in its place, as `new_name`; nobody else gets the
+        name or the place in between. Raises NotFound, Conflict if the new name is another stream's (then nothing has
+        changed), and what `start` raises."""
         self.stream(name)
         if new_name != name and (new_name in self._streams or new_name in self._reserved):
             raise Conflict(f"a stream named {new_name} exists; choose another name or delete it first")
@@ -184,7 +183,7 @@ class Runtime:
             await self.close_stream(name)
         finally:
             self._reserved.remove(new_name)
-        return self.open_stream(new_name, make_source, mode=mode, description=description, added=True)
+        return start()
 
     def stream(self, name: str) -> StreamSession:
         """The stream of that name. Raises NotFound."""

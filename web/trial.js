@@ -14,7 +14,7 @@ const STEPS = {
   video: "Video",
   picture: "Picture",
 };
-const OUTCOMES = { passed: "worked", failed: "failed", not_reached: "not tried" };
+const OUTCOMES = { passed: "", failed: "failed", not_reached: "not tried" };
 
 export class Trial {
   #button;
@@ -22,8 +22,8 @@ export class Trial {
   #wanted;
   #asked = 0;
 
-  /** wanted(): what to try, as tryStream takes it. result: an element with role status. A change in one of `inputs`
-   *  takes the result away. */
+  /** wanted(): what to try, as tryStream takes it. result: has a paragraph for the verdict and a list for the steps. A
+   *  change in one of `inputs` takes the result away. */
   constructor({ button, result, inputs, wanted }) {
     this.#button = button;
     this.#result = result;
@@ -43,46 +43,34 @@ export class Trial {
     this.clear();
     const asked = this.#asked;
     this.#button.disabled = true;
-    this.#show(line("Trying. This can take some seconds."));
-    let parts;
+    this.#show("Trying. This can take some seconds.");
+    let verdict;
+    let steps = [];
     try {
-      parts = described(await tryStream(this.#wanted()));
+      const trial = await tryStream(this.#wanted());
+      verdict = trial.works ? "It works." : `It does not work: ${trial.reason}`;
+      steps = trial.steps;
     } catch (error) {
       const { title, advice } = explain(error);
-      parts = [line(`${title}. ${advice}`)];
+      verdict = `${title}. ${advice}`;
     }
     if (asked !== this.#asked) return;
     this.#button.disabled = false;
-    this.#show(...parts);
+    this.#show(verdict, steps);
   }
 
-  #show(...parts) {
-    this.#result.replaceChildren(...parts);
+  /** The verdict alone is read out when it comes. */
+  #show(verdict = "", steps = []) {
+    this.#result.querySelector("p").textContent = verdict;
+    this.#result.querySelector("ol").replaceChildren(...steps.map(row));
   }
-}
-
-function described({ works, steps }) {
-  const list = document.createElement("ol");
-  list.append(...steps.map(row));
-  const verdict = line(works ? "It works." : "It does not work.");
-  verdict.className = "trial-verdict";
-  return [verdict, list];
 }
 
 function row({ step, outcome, detail }) {
   const item = document.createElement("li");
-  const name = document.createElement("span");
-  const text = document.createElement("span");
+  const name = document.createElement("b");
   item.dataset.outcome = outcome;
-  name.className = "trial-step";
   name.textContent = STEPS[step] ?? step;
-  text.textContent = [OUTCOMES[outcome] ?? outcome, detail].filter(Boolean).join(": ");
-  item.append(name, text);
+  item.append(name, `: ${[OUTCOMES[outcome], outcome === "failed" ? "" : detail].filter(Boolean).join(", ")}`);
   return item;
-}
-
-function line(text) {
-  const paragraph = document.createElement("p");
-  paragraph.textContent = text;
-  return paragraph;
 }

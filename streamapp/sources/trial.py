@@ -120,7 +120,7 @@ async def _look_up(url: RtspUrl, settings: SourceSettings, course: _Course) -> N
     except SourceForbidden:
         course.passed(Step.NAME, "known")
         raise
-    course.passed(Step.NAME, "an address needs none" if host == url.host else f"{url.host} is {host}")
+    course.passed(Step.NAME, "an IP address" if host == url.host else f"{url.host} is {host}")
     course.passed(Step.NETWORK, f"cameras may be at {host}")
 
 

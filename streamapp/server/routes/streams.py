@@ -47,9 +47,8 @@ _RECORDING_PROBLEMS = _NO_STREAM | {
 }
 
 
-def streams_router(runtime: Runtime) -> APIRouter:
+def streams_router(runtime: Runtime, streams: AddedStreams) -> APIRouter:
     router = APIRouter(prefix="/streams", tags=["streams"])
-    streams = AddedStreams(runtime)
 
     def info(session: StreamSession) -> StreamInfo:
         return StreamInfo.of(session, runtime.recordings.of(session))
