@@ -61,7 +61,7 @@ def test_the_form_tells_what_is_wrong_before_the_camera_is_added(
         ):
             form.get_by_label("Address").fill(camera.url(path, credentials=credentials))
             form.get_by_role("button", name="Test connection").click()
-            expect(result).to_contain_text("It does not work.")
+            expect(result).to_contain_text("It does not work: ")
             expect(step(result, failed)).to_have_attribute("data-outcome", "failed")
             expect(step(result, "Picture")).to_contain_text("not tried")
         save_screenshot(page, "console-trial-failed")
