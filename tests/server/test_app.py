@@ -64,7 +64,7 @@ def start_server(monkeypatch: pytest.MonkeyPatch) -> StartServer:
     async def start(
         webrtc: WebRtcSettings | None = None, server: ServerSettings | None = None
     ) -> AsyncIterator[Running]:
-        server = server or ServerSettings(port=0)
+        server = (server or ServerSettings(port=0)).model_copy(update={"keep_streams": False})
         settings = Settings(server=server, webrtc=webrtc or WebRtcSettings())
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         async with asyncio.TaskGroup() as group:
