@@ -148,24 +148,19 @@ def streams_router(runtime: Runtime, streams: AddedStreams) -> APIRouter:
         events = streaming.events(runtime.stream(name))
         return StreamingResponse(events, media_type="text/event-stream", headers=_NO_STORE)
 
-<<<<<<< HEAD
     @router.get(
         "/{name}/snapshot.jpg",
         response_class=Response,
         responses=sends("image/jpeg")
+        | {304: {"description": "It is still the picture that If-None-Match names"}}
         | problem_responses(_NO_STREAM | {503: {Overloaded.code: "the stream has no picture yet"}}),
     )
-    async def snapshot(name: str) -> Response:
-        """The newest picture with the overlay burnt in."""
-=======
-    @router.get("/{name}/snapshot.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
     async def snapshot(
         name: str,
         width: Annotated[int | None, Query(ge=64, le=1920, description="At most so wide, in pixels.")] = None,
         if_none_match: Annotated[str | None, Header()] = None,
     ) -> Response:
         """The newest picture with the overlay burnt in. 304 if it is the one that If-None-Match names."""
->>>>>>> 0bc9ce5 (Streams are changed without their secrets, and connections tried step by step)
         latest = runtime.stream(name).latest
         if latest is None:
             raise Overloaded(f"stream {name} has no picture yet", retry_after_s=1)
