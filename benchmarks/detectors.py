@@ -36,8 +36,10 @@ def screening_weights(settings: Settings) -> Path:
 
 
 def app_environment(settings: Settings, **more: str) -> dict[str, str]:
-    """The environment for a process of the app that must find the same weights; `more` are further settings."""
-    return {**os.environ, "STREAMAPP_MODELS__DIR": str(settings.models.dir.absolute()), **more}
+    """The environment for a process of the app that must find the same weights, and that starts no streams by itself;
+    `more` are further settings."""
+    ours = {"STREAMAPP_MODELS__DIR": str(settings.models.dir.absolute()), "STREAMAPP_SERVER__KEEP_STREAMS": "false"}
+    return {**os.environ, **ours, **more}
 
 
 class BareMediaPipe:

@@ -66,6 +66,8 @@ class Runtime:
         self._make_lookout = make_screener or (lambda: open_screener(for_lookout(settings)))
         self._streams: dict[str, StreamSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._reserved: set[str] = set()
+        """Names of streams that are being replaced."""
         self._closed_frames = 0
         self._closed_dropped: Counter[DropReason] = Counter()
         self._closed_keyframes: Counter[str] = Counter()
@@ -98,6 +100,11 @@ class Runtime:
     @property
     def streams(self) -> Mapping[str, StreamSession]:
         return MappingProxyType(self._streams)
+
+    @property
+    def added_total(self) -> int:
+        """Streams that somebody added and that are there, those being replaced included."""
+        return sum(session.added for session in self._streams.values()) + len(self._reserved)
 
     @property
     def frames_total(self) -> int:
@@ -144,7 +151,7 @@ class Runtime:
         Conflict for a taken one, Overloaded at the limit."""
         if not _NAME.fullmatch(name):
             raise UsageError(f"stream names are 1 to 64 letters, digits, '-' and '_', not {name[:80]!r}")
-        if name in self._streams:
+        if name in self._streams or name in self._reserved:
             raise Conflict(f"a stream named {name} exists; choose another name or delete it first")
         limit = self.settings.server.max_streams + self.settings.webrtc.max_sessions
         if len(self._streams) >= limit:
@@ -169,6 +176,20 @@ class Runtime:
         self._streams[name] = session
         self._tasks[name] = self._group.create_task(self._run(session), name=f"stream:{name}")
         return session
+
+    async def replace_stream(self, name: str, new_name: str, start: Callable[[], StreamSession]) -> StreamSession:
+        """Ends a stream that was added and has `start` open another in its place, as `new_name`; nobody else gets the
+        name or the place in between. Raises NotFound, Conflict if the new name is another stream's (then nothing has
+        changed), and what `start` raises."""
+        self.stream(name)
+        if new_name != name and (new_name in self._streams or new_name in self._reserved):
+            raise Conflict(f"a stream named {new_name} exists; choose another name or delete it first")
+        self._reserved.add(new_name)
+        try:
+            await self.close_stream(name)
+        finally:
+            self._reserved.remove(new_name)
+        return start()
 
     def stream(self, name: str) -> StreamSession:
         """The stream of that name. Raises NotFound."""

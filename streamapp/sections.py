@@ -50,6 +50,13 @@ class ServerSettings(_Section):
     media_dirs: tuple[Path, ...] = Field(
         (), description="Folders whose video files may be opened as `file:NAME` over HTTP."
     )
+    keep_streams: bool = Field(
+        True, description="Start the streams that were added over HTTP again when the server starts."
+    )
+    streams_file: Path = Field(
+        Path("keys/streams.json"),
+        description="Where they are kept, with the passwords of cameras; readable by its owner only.",
+    )
     max_streams: Annotated[int, Field(ge=1)] = Field(16, description="Streams added with POST /streams, at most.")
     max_body_bytes: Annotated[int, Field(ge=1024)] = Field(10_000_000, description="Largest request body.")
     max_image_pixels: Annotated[int, Field(ge=1, le=89_000_000)] = Field(

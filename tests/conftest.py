@@ -15,4 +15,5 @@ def kept_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     monkeypatch.setenv("STREAMAPP_GALLERY__KEY_FILE", str(folder / "gallery.key"))
     monkeypatch.setenv("STREAMAPP_EVENTS__FILE", str(folder / "events.db"))
     monkeypatch.setenv("STREAMAPP_SERVER__TOKEN_FILE", str(folder / "tokens.json"))
+    monkeypatch.setenv("STREAMAPP_SERVER__STREAMS_FILE", str(folder / "streams.json"))
     return folder

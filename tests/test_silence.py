@@ -38,7 +38,7 @@ def run_python(*arguments: str, **environment: str) -> SilentRun:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("STREAMAPP_") or name == "STREAMAPP_EVENTS__FILE"
+        if not name.startswith("STREAMAPP_") or name in ("STREAMAPP_EVENTS__FILE", "STREAMAPP_SERVER__STREAMS_FILE")
     }
     return run_in_silence(
         [sys.executable, *arguments], timeout_s=120, env={**kept, **environment}, cwd=CHECKOUT

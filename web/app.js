@@ -3,6 +3,7 @@
 import { AddForm } from "./add_form.js";
 import { listCameras, RESOLUTIONS } from "./camera.js";
 import { Comparison } from "./comparison.js";
+import { EditForm } from "./edit_form.js";
 import { Enroll } from "./enroll.js";
 import { Faces } from "./faces.js";
 import { explain } from "./failures.js";
@@ -96,6 +97,7 @@ const streams = new Streams({
   empty: find("streams-empty"),
   template: find("stream-row"),
   onWatch: watch,
+  onEdit: (stream) => editForm.open(stream),
   onItems: (items) => recordings.follow(items),
 });
 const why = new Why();
@@ -136,6 +138,12 @@ function present({ kind, name, phase, failure, retryAtMs, deviceId }) {
 function watch(name) {
   viewer.watch(name);
   find("stage").focus();
+}
+
+/** A stream that starts anew, maybe by another name, is watched again by who watched it. */
+async function changeStream(name, change) {
+  const { name: newName } = await streams.change(name, change);
+  if (viewer.kind === "watch" && viewer.name === name) viewer.watch(newName);
 }
 
 /** The video that the server drew on, over the one drawn here; null takes it away. */
@@ -198,6 +206,7 @@ find("controls").addEventListener("submit", (event) => event.preventDefault());
 navigator.mediaDevices?.addEventListener?.("devicechange", showCameras);
 window.addEventListener("pagehide", () => viewer.stop());
 new AddForm(document, { onAdd: (stream) => streams.add(stream) });
+const editForm = new EditForm(document, { onChange: changeStream });
 
 setInterval(() => {
   const nowMs = performance.now();
@@ -212,4 +221,6 @@ people.refresh();
 showCameras();
 showPrivacy();
 recordings.refresh();
+const opened = new URLSearchParams(location.search).get("stream"); // a link from the wall
+if (opened) watch(opened);
 exposeState(viewer, { figures, stage, streams, player });

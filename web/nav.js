@@ -4,6 +4,7 @@ import { element } from "./element.js";
 
 const PAGES = [
   ["./", "Live"],
+  ["wall.html", "Wall"],
   ["people.html", "People"],
   ["events.html", "Events"],
   ["memory.html", "Memory"],

@@ -3,6 +3,8 @@
 import { Failure, serverRefused, serverUnreachable } from "./failures.js";
 
 const REQUEST_TIMEOUT_MS = 15_000;
+const TRIAL_TIMEOUT_MS = 60_000;
+const AS_JSON = { "Content-Type": "application/json", Accept: "application/json" };
 
 /** Offers a session. Returns {answer, resource}: the SDP answer and the address that ends the session. */
 export async function offerSession(path, sdp, signal) {
@@ -60,8 +62,29 @@ export async function listStreams() {
 
 export async function addStream({ name, source, mode, privacy = false }) {
   const body = JSON.stringify({ name, source, mode, privacy });
-  const headers = { "Content-Type": "application/json", Accept: "application/json" };
-  return (await request("/streams", { method: "POST", headers, body })).json();
+  return (await request("/streams", { method: "POST", headers: AS_JSON, body })).json();
+}
+
+/** Changes what is in `change`: name, source, mode, record. Returns the stream as it is then. */
+export async function changeStream(name, change) {
+  const body = JSON.stringify(change);
+  return (await request(`/streams/${encodeURIComponent(name)}`, { method: "PATCH", headers: AS_JSON, body })).json();
+}
+
+/** Tries a connection: {source}, {stream} or both. */
+export async function tryStream(wanted) {
+  const options = { method: "POST", headers: AS_JSON, body: JSON.stringify(wanted), timeoutMs: TRIAL_TIMEOUT_MS };
+  return (await request("/streams/test", options)).json();
+}
+
+/** The newest picture of a stream with its overlay, at most `width` pixels wide, as {blob, etag}; null if it is still
+ *  the one that `etag` names. */
+export async function newestPicture(name, { width, etag, signal }) {
+  const headers = etag ? { "If-None-Match": etag } : {};
+  const path = `/streams/${encodeURIComponent(name)}/snapshot.jpg?width=${width}`;
+  const response = await request(path, { headers, signal, cache: "no-store", timeoutMs: 5000 });
+  if (response.status === 304) return null;
+  return { blob: await response.blob(), etag: response.headers.get("ETag") };
 }
 
 export async function removeStream(name) {
@@ -124,8 +147,8 @@ export async function stopReplay(id) {
 const replayPath = (id) => `/recordings/${encodeURIComponent(id)}/replay`;
 
 /** A request that answers in time and well, or throws Failure. */
-export async function request(path, { signal, ...options }) {
-  const limit = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+export async function request(path, { signal, timeoutMs = REQUEST_TIMEOUT_MS, ...options }) {
+  const limit = AbortSignal.timeout(timeoutMs);
   let response;
   try {
     response = await fetch(path, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
@@ -133,7 +156,7 @@ export async function request(path, { signal, ...options }) {
     if (signal?.aborted) throw new Failure("stopped", "Stopped", "");
     throw serverUnreachable(error);
   }
-  if (response.ok) return response;
+  if (response.ok || response.status === 304) return response;
   if (response.status === 401) location.reload(); // the token is over: in this page's place comes the one to sign in
   throw await refusal(response);
 }

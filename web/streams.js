@@ -2,7 +2,7 @@
 
 import { confirmed } from "./confirmed.js";
 import { explain } from "./failures.js";
-import { addStream, listStreams, removeStream, startRecording, stopRecording } from "./signalling.js";
+import { addStream, changeStream, listStreams, removeStream, startRecording, stopRecording } from "./signalling.js";
 
 const POLL_MS = 1000;
 const REFUSAL_MS = 8000;
@@ -23,7 +23,9 @@ export class Streams {
   #empty;
   #template;
   #onWatch;
+  #onEdit;
   #onItems;
+  #onRow;
   #items = [];
   #firstSeen = new Map();
   #watched = null;
@@ -32,13 +34,16 @@ export class Streams {
   #rows = new Map();
   #refusals = new Map();
 
-  /** onWatch(name): somebody wants to see that stream. onItems(items): the list was read anew. */
-  constructor({ list, empty, template, onWatch, onItems }) {
+  /** onWatch(name), onEdit(item): somebody wants to see, to change that stream. onItems(items): the list was read anew.
+   *  onRow(row, item): that stream is shown in that row. Rows have those parts that the template has. */
+  constructor({ list, empty, template, onWatch, onEdit, onItems, onRow = () => {} }) {
     this.#list = list;
     this.#empty = empty;
     this.#template = template;
     this.#onWatch = onWatch;
+    this.#onEdit = onEdit;
     this.#onItems = onItems;
+    this.#onRow = onRow;
   }
 
   start() {
@@ -101,6 +106,19 @@ export class Streams {
     await this.refresh();
   }
 
+  /** Changes a stream; returns it as it is then. Throws Failure. */
+  async change(name, change) {
+    let changed;
+    try {
+      changed = await changeStream(name, change);
+    } catch (error) {
+      throw explain(error);
+    } finally {
+      await this.refresh();
+    }
+    return changed;
+  }
+
   #render() {
     const names = new Set(this.#items.map((item) => item.name));
     for (const [name, row] of this.#rows) {
@@ -123,10 +141,13 @@ export class Streams {
   #newRow(name) {
     const row = this.#template.content.firstElementChild.cloneNode(true);
     row.dataset.stream = name;
-    row.querySelector(".stream-watch").addEventListener("click", () => this.#onWatch(name));
+    row.querySelector(".stream-watch")?.addEventListener("click", () => this.#onWatch(name));
+    const edit = row.querySelector(".stream-edit");
+    edit?.setAttribute("aria-label", `Edit ${name}`);
+    edit?.addEventListener("click", () => this.#onEdit(this.#items.find((item) => item.name === name)));
     const remove = row.querySelector(".stream-remove");
-    remove.setAttribute("aria-label", `Remove ${name}`);
-    confirmed(remove, () => this.#ask(name, removeStream));
+    remove?.setAttribute("aria-label", `Remove ${name}`);
+    if (remove) confirmed(remove, () => this.#ask(name, removeStream));
     row.querySelector(".stream-record").addEventListener("click", async ({ currentTarget }) => {
       currentTarget.disabled = true;
       await this.#ask(name, this.recordingOf(name) ? stopRecording : startRecording);
@@ -151,10 +172,17 @@ export class Streams {
     put(row, ".rec-seconds", isOn ? `${Math.round(item.recording.seconds)} s` : "");
     put(row, ".stream-record", isOn ? "Stop recording" : "Record");
     row.querySelector(".stream-record").setAttribute("aria-label", `${isOn ? "Stop recording" : "Record"} ${item.name}`);
-    const watch = row.querySelector(".stream-watch");
+    this.#fillWatch(row.querySelector(".stream-watch"), item.name, watched);
+    const edit = row.querySelector(".stream-edit");
+    if (edit) edit.hidden = !item.added;
+    this.#onRow(row, item);
+  }
+
+  #fillWatch(watch, name, watched) {
+    if (!watch) return;
     watch.disabled = watched;
-    put(row, ".stream-watch", watched ? "Watching" : "Watch");
-    watch.setAttribute("aria-label", `${watched ? "Watching" : "Watch"} ${item.name}`);
+    watch.textContent = watched ? "Watching" : "Watch";
+    watch.setAttribute("aria-label", `${watch.textContent} ${name}`);
   }
 
   #stateText(item) {
@@ -196,5 +224,5 @@ const stateKey = ({ name, since, state, attempt }) => JSON.stringify([name, sinc
 
 function put(row, selector, text) {
   const element = row.querySelector(selector);
-  if (element.textContent !== text) element.textContent = text;
+  if (element && element.textContent !== text) element.textContent = text;
 }

@@ -27,6 +27,7 @@ from streamapp.runtime import Runtime
 from streamapp.sections import ServerSettings
 from streamapp.server import problems
 from streamapp.server.access_rules import AccessRules
+from streamapp.server.added_streams import AddedStreams
 from streamapp.server.addresses import certificate_of, check_binding
 from streamapp.server.connections import ImpatientProtocol
 from streamapp.server.description import Api
@@ -44,6 +45,7 @@ from streamapp.server.routes.webrtc import webrtc_router
 from streamapp.server.security import BodyLimit, Guard
 from streamapp.server.signalling import Signalling
 from streamapp.server.silence import TELEMETRY_OFF
+from streamapp.server.stream_file import StreamFile
 from streamapp.server.uploads import Uploads
 from streamapp.settings import Settings
 
@@ -55,11 +57,18 @@ GRACE_S = 2
 """Responses that go on for ever (events, motion JPEG) are cut off after this."""
 
 
-def create_app(runtime: Runtime, signalling: Signalling, keyring: Keyring, demo: DemoPage | None = None) -> FastAPI:
-    """The application. Its parts are run by whoever made them. `demo`: the page at /demo, if there is to be one."""
+def create_app(
+    runtime: Runtime,
+    signalling: Signalling,
+    keyring: Keyring,
+    demo: DemoPage | None = None,
+    streams: AddedStreams | None = None,
+) -> FastAPI:
+    """The application. Its parts are run by whoever made them. demo: the page at /demo, if there is to be one; streams:
+    those that are kept; else what is added ends with the process."""
     settings = runtime.settings
     app = _bare_app(runtime, signalling)
-    app.include_router(streams_router(runtime))
+    app.include_router(streams_router(runtime, streams or AddedStreams(runtime)))
     app.include_router(recordings_router(runtime))
     if runtime.events is not None:
         app.include_router(events_router(runtime.events))
@@ -141,9 +150,15 @@ async def serve(settings: Settings, *, ready: Callable[[str], None], demo_only: 
             DemoPage.start(runtime) as demo,
             _following(keyring),
         ):
-            create = create_demo_app if demo_only else create_app
+            if demo_only:
+                app = create_demo_app(runtime, signalling, keyring, demo)
+            else:
+                kept = StreamFile(settings.server.streams_file) if settings.server.keep_streams else None
+                streams = AddedStreams(runtime, kept)
+                await streams.restore()
+                app = create_app(runtime, signalling, keyring, demo, streams)
             config = uvicorn.Config(
-                create(runtime, signalling, keyring, demo),
+                app,
                 log_config=None,
                 access_log=False,
                 lifespan="off",

@@ -17,6 +17,11 @@ from streamapp.recording.entry import RecordingEntry, RecordingState
 from streamapp.results import DropReason
 from streamapp.sources.base import SourceState
 
+StreamName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$", description="Letters, digits, - and _.")]
+SourceText = Annotated[
+    str, Field(min_length=1, max_length=2048, description="rtsp://…, rtsps://…, demo, or file:NAME.")
+]
+
 
 class StreamRequest(BaseModel):
     """A stream to add."""
@@ -28,8 +33,8 @@ class StreamRequest(BaseModel):
         },
     )
 
-    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$", description="Letters, digits, - and _.")]
-    source: Annotated[str, Field(min_length=1, max_length=2048, description="rtsp://…, rtsps://…, demo, or file:NAME.")]
+    name: StreamName
+    source: SourceText
     mode: Mode | None = Field(None, description="How deep to analyse; unset: the server's default.")
     privacy: bool = Field(
         False, description="Blur who is not enrolled in every picture of it; also if not asked for where that is set."
@@ -72,6 +77,7 @@ class StreamInfo(BaseModel):
 
     name: str
     source: str
+    added: bool = Field(description="Whether it was added by name and can be changed, or is a browser's camera.")
     mode: Mode
     privacy: bool = Field(description="Whether people who are not enrolled are blurred in every picture of it.")
     state: SourceState
@@ -83,6 +89,7 @@ class StreamInfo(BaseModel):
     fps: float = Field(description="Results per second.")
     frames: int = Field(description="Results so far.")
     faces: int = Field(description="Tracks in the newest result.")
+    latency_ms: float | None = Field(description="From the arrival of the newest picture to its result, in the server.")
     width: int | None
     height: int | None
     dropped: dict[DropReason, int] = Field(description="Frames that gave no result, by reason.")
@@ -97,6 +104,7 @@ class StreamInfo(BaseModel):
         return cls(
             name=session.name,
             source=session.description,
+            added=session.added,
             mode=session.mode,
             privacy=session.private,
             state=status.state,
@@ -108,6 +116,7 @@ class StreamInfo(BaseModel):
             fps=round(session.fps, 1),
             frames=session.frames,
             faces=len(latest.result.tracks) if latest else 0,
+            latency_ms=round(latest.result.timing_ms["total"], 1) if latest else None,
             width=latest.result.width if latest else None,
             height=latest.result.height if latest else None,
             dropped=dict(session.dropped),

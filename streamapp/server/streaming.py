@@ -82,12 +82,21 @@ async def motion_jpeg(session: StreamSession) -> AsyncIterator[bytes]:
         await attachment.close()
 
 
-def jpeg(output: Output, painter: OverlayPainter) -> bytes:
-    """An output's picture with the overlay burnt in, as JPEG. Takes milliseconds: not for the event loop."""
-    pixels = painter.paint(output).to_ndarray(format="bgr24")
+def jpeg(output: Output, painter: OverlayPainter, max_width: int | None = None) -> bytes:
+    """An output's picture with the overlay burnt in, scaled down to at most `max_width` pixels, as JPEG. Takes
+    milliseconds: not for the event loop."""
+    painted = painter.paint(output)
+    width = min(painted.width, max_width or painted.width)
+    height = max(1, round(painted.height * width / painted.width))
+    pixels = painted.to_ndarray(format="bgr24", width=width, height=height, interpolation="AREA")
     encoded, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert encoded, "OpenCV encodes every BGR picture"
     return data.tobytes()
+
+
+def etag(output: Output) -> str:
+    """Names a picture of a stream, also over its starts, each of which counts its frames anew."""
+    return f'"{output.result.frame}-{output.result.captured_at:.3f}"'
 
 
 _QUIET = object()

@@ -12,7 +12,7 @@ from streamapp.sections import SourceSettings
 from streamapp.sources.av_reader import Delivery, Opening, read
 from streamapp.sources.base import FrameNumbering, Outlet
 from streamapp.sources.networks import pinned_host
-from streamapp.sources.rtsp_preflight import preflight
+from streamapp.sources.rtsp_preflight import Progress, preflight, unwatched
 from streamapp.sources.url import RtspUrl
 
 OPTIONS = {
@@ -32,13 +32,21 @@ class RtspSource:
     live = True
 
     def __init__(
-        self, url: RtspUrl, numbering: FrameNumbering, settings: SourceSettings, *, is_trusted: bool = True
+        self,
+        url: RtspUrl,
+        numbering: FrameNumbering,
+        settings: SourceSettings,
+        *,
+        is_trusted: bool = True,
+        progress: Progress = unwatched,
     ) -> None:
-        """`is_trusted`: whether the camera may be in any network, and not just in those of the settings."""
+        """`is_trusted`: whether the camera may be in any network, and not just in those of the settings. progress: told
+        how far the first connection comes."""
         self._url = url
         self._is_trusted = is_trusted
         self._numbering = numbering
         self._settings = settings
+        self._progress = progress
 
     async def run(self, outlet: Outlet) -> None:
         settings, url = self._settings, self._url
@@ -47,7 +55,8 @@ class RtspSource:
             try:
                 async with asyncio.timeout(settings.open_timeout_s):
                     host = url.host if self._is_trusted else await pinned_host(url, settings.allowed_networks)
-                    await connection.enter_async_context(preflight(url, host, verify_tls=settings.verify_tls))
+                    looking = preflight(url, host, verify_tls=settings.verify_tls, progress=self._progress)
+                    await connection.enter_async_context(looking)
             except TimeoutError:
                 raise SourceTimeout(f"{url.redacted} did not answer within {settings.open_timeout_s:g} s") from None
             opening = Opening(

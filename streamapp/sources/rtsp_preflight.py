@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from streamapp.errors import (
     SourceAuthFailed,
@@ -25,6 +26,25 @@ MAX_HEADER_BYTES = 16_384
 MAX_BODY_BYTES = 65_536
 
 
+class PreflightStep(Enum):
+    """How far it has come."""
+
+    CONNECTED = auto()
+    ANSWERED = auto()
+    """As an RTSP server does."""
+    CHALLENGED = auto()
+    """It asks for credentials, and some are sent."""
+    DESCRIBED = auto()
+    """It lets us in and offers video."""
+
+
+Progress = Callable[[PreflightStep], None]
+
+
+def unwatched(_: PreflightStep) -> None:
+    """For who only wants to know whether it worked."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Response:
     status: int
@@ -37,11 +57,13 @@ class _Response:
 
 
 @asynccontextmanager
-async def preflight(url: RtspUrl, host: str, *, verify_tls: bool) -> AsyncIterator[None]:
+async def preflight(
+    url: RtspUrl, host: str, *, verify_tls: bool, progress: Progress = unwatched
+) -> AsyncIterator[None]:
     """Asks the server, which is reached at `host`, to describe the stream and stays connected within the context: some
     servers take a moment to tidy up after a client and refuse the next one until then. Raises SourceError unless there
     is video to be had at this very address. Sets no time limit of its own. A server that redirects only later is not
-    caught: FFmpeg then follows it."""
+    caught: FFmpeg then follows it. progress: told of each step that worked."""
     writer: asyncio.StreamWriter | None = None
     error: SourceError | None = None
     try:
@@ -51,7 +73,8 @@ async def preflight(url: RtspUrl, host: str, *, verify_tls: bool) -> AsyncIterat
             reader, writer = await asyncio.open_connection(
                 host, url.port, ssl=context, server_hostname=name, limit=MAX_HEADER_BYTES
             )
-            await _describe(reader, writer, url)
+            progress(PreflightStep.CONNECTED)
+            await _describe(reader, writer, url, progress)
         except ssl.SSLCertVerificationError:
             error = SourceRefused(f"{url.redacted} has a certificate not trusted here (setting sources.verify_tls)")
         except ssl.SSLError:
@@ -70,16 +93,21 @@ async def preflight(url: RtspUrl, host: str, *, verify_tls: bool) -> AsyncIterat
             writer.close()
 
 
-async def _describe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: RtspUrl) -> None:
+async def _describe(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: RtspUrl, progress: Progress
+) -> None:
     _refuse_redirect(url, await _ask(reader, writer, url, "OPTIONS", 1, None))
+    progress(PreflightStep.ANSWERED)
     response = await _ask(reader, writer, url, "DESCRIBE", 2, None)
     if response.status == 401 and url.username is not None:
         challenges = response.values("www-authenticate")
         answer = authorization(challenges, "DESCRIBE", url.without_credentials, url.username, url.password or "")
         if answer is not None:
+            progress(PreflightStep.CHALLENGED)
             response = await _ask(reader, writer, url, "DESCRIBE", 3, answer)
     _refuse_redirect(url, response)
     _check(url, response)
+    progress(PreflightStep.DESCRIBED)
 
 
 def _tls_context(*, verify: bool) -> ssl.SSLContext:

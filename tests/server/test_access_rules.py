@@ -30,6 +30,8 @@ EVERYTHING = frozenset(Scope)
         ("GET", "/streams/door/snapshot.jpg", Scope.VIEW),
         ("GET", "/streams/door/tracks/3/why", Scope.VIEW),
         ("POST", "/streams", Scope.OPERATE),
+        ("POST", "/streams/test", Scope.OPERATE),
+        ("PATCH", "/streams/door", Scope.OPERATE),
         ("DELETE", "/streams/door", Scope.OPERATE),
         ("POST", "/streams/door/recording", Scope.OPERATE),
         ("POST", "/whip", Scope.OPERATE),

@@ -56,7 +56,7 @@ def start_server(monkeypatch: pytest.MonkeyPatch) -> StartServer:
     monkeypatch.chdir("/")
     monkeypatch.setattr("streamapp.runtime.open_screener", lambda settings: ScriptedScreener([[(9, 9, 50, 50)]]))
     monkeypatch.setattr(
-        "streamapp.server.routes.streams.source_at",
+        "streamapp.server.added_streams.source_at",
         lambda address, numbering, settings, loop: NumberedSource(numbering),
     )
 
@@ -64,7 +64,7 @@ def start_server(monkeypatch: pytest.MonkeyPatch) -> StartServer:
     async def start(
         webrtc: WebRtcSettings | None = None, server: ServerSettings | None = None
     ) -> AsyncIterator[Running]:
-        server = server or ServerSettings(port=0)
+        server = (server or ServerSettings(port=0)).model_copy(update={"keep_streams": False})
         settings = Settings(server=server, webrtc=webrtc or WebRtcSettings())
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         async with asyncio.TaskGroup() as group:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from typing import Annotated
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Header, Query, Response, status
 from fastapi.responses import StreamingResponse
 
 from streamapp.errors import Conflict, NotFound, Overloaded, RecordingFailed, SourceForbidden, SourceUrlInvalid
 from streamapp.pipeline.session import StreamSession
-from streamapp.recording.description import header_of
 from streamapp.recording.entry import RecordingEntry
 from streamapp.results import FrameResult
 from streamapp.runtime import Runtime
 from streamapp.server import streaming
+from streamapp.server.added_streams import AddedStreams
 from streamapp.server.explanations import IdentityExplanation, TrackExplanation
 from streamapp.server.openapi import problem_responses, sends
 from streamapp.server.schemas import StreamInfo, StreamRequest
+from streamapp.server.stream_schemas import StreamChange, StreamTrial, TrialRequest
 from streamapp.sinks.overlay import OverlayPainter
-from streamapp.sources.networks import check_literal
-from streamapp.sources.open import source_at
-from streamapp.sources.url import parse_untrusted
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _NO_STREAM = {404: {NotFound.code: "no stream has this name"}}
@@ -32,13 +30,25 @@ _ADDING_PROBLEMS = {
     503: {Overloaded.code: "as many streams as server.max_streams says exist"},
     507: {RecordingFailed.code: "with `record`: the disk is full; the stream was added all the same"},
 }
+_CHANGING_PROBLEMS = (
+    _ADDING_PROBLEMS
+    | _NO_STREAM
+    | {
+        409: {Conflict.code: "another stream has that name, or this one is a browser's camera"},
+        503: {Overloaded.code: "as many streams as there may be exist"},
+    }
+)
+_TRIAL_PROBLEMS = _NO_STREAM | {
+    409: {Conflict.code: "`stream` is a browser's camera"},
+    503: {Overloaded.code: "two connection tests are running"},
+}
 _RECORDING_PROBLEMS = _NO_STREAM | {
     409: {Conflict.code: "it is being recorded already"},
     507: {RecordingFailed.code: "the disk is full, or cannot be written"},
 }
 
 
-def streams_router(runtime: Runtime) -> APIRouter:
+def streams_router(runtime: Runtime, streams: AddedStreams) -> APIRouter:
     router = APIRouter(prefix="/streams", tags=["streams"])
 
     def info(session: StreamSession) -> StreamInfo:
@@ -52,43 +62,32 @@ def streams_router(runtime: Runtime) -> APIRouter:
     @router.post("", status_code=status.HTTP_201_CREATED, responses=problem_responses(_ADDING_PROBLEMS))
     async def add_stream(wanted: StreamRequest, response: Response) -> StreamInfo:
         """Adds a stream and starts it. It is listed at once; its state says when it is live, or why not."""
-        settings = runtime.settings
-        added = sum(session.added for session in runtime.streams.values())
-        if added >= settings.server.max_streams:
-            limit = settings.server.max_streams
-            raise Overloaded(f"{limit} streams are the limit (server.max_streams); delete one first", retry_after_s=10)
-        address = await asyncio.to_thread(parse_untrusted, wanted.source, settings.server.media_dirs)
-        if address.rtsp is not None:
-            check_literal(address.rtsp, settings.sources.allowed_networks)
-        session = runtime.open_stream(
-            wanted.name,
-            partial(source_at, address, settings=settings.sources, loop=True),
-            mode=wanted.mode,
-            description=address.redacted,
-            added=True,
-            private=wanted.privacy,
-        )
-        if wanted.record:
-            await begin_recording(session)
+        session = await streams.add(wanted)
         response.headers["Location"] = f"/streams/{session.name}"
         return info(session)
 
-    async def begin_recording(session: StreamSession) -> RecordingEntry:
-        version = runtime.models.identification.version
-        header = header_of(
-            session, runtime.settings, runtime.models.lineup, runtime.models.registry, gallery_version=version
-        )
-        return await runtime.recordings.start(session, header)
+    @router.post("/test", responses=problem_responses(_TRIAL_PROBLEMS))
+    async def try_source(wanted: TrialRequest) -> StreamTrial:
+        """Tries a connection without adding a stream: what worked, step by step, and what did not. Two at a time; each
+        takes up to about 20 seconds."""
+        return StreamTrial.of(await streams.try_out(wanted))
 
     @router.get("/{name}", responses=problem_responses(_NO_STREAM))
     async def show_stream(name: str) -> StreamInfo:
         """One stream as it is now."""
         return info(runtime.stream(name))
 
+    @router.patch("/{name}", responses=problem_responses(_CHANGING_PROBLEMS))
+    async def change_stream(name: str, wanted: StreamChange) -> StreamInfo:
+        """Changes a stream that was added; what is left out stays. With another name, source or mode it starts anew:
+        its viewers connect again, its frames are counted from 0. In a shown address, *** may stay where the user name
+        and password were, as long as scheme, host and port are the same."""
+        return info(await streams.change(name, wanted))
+
     @router.delete("/{name}", status_code=status.HTTP_204_NO_CONTENT, responses=problem_responses(_NO_STREAM))
     async def remove_stream(name: str) -> None:
         """Ends a stream and forgets it."""
-        await runtime.close_stream(name)
+        await streams.remove(name)
 
     @router.post(
         "/{name}/keyframe",
@@ -139,7 +138,7 @@ def streams_router(runtime: Runtime) -> APIRouter:
     )
     async def start_recording(name: str, response: Response) -> RecordingEntry:
         """Begins to record the stream: its video, as the source sends it where that can be played, and the results."""
-        entry = await begin_recording(runtime.stream(name))
+        entry = await streams.record(runtime.stream(name))
         response.headers["Location"] = f"/recordings/{entry.id}"
         return entry
 
@@ -165,15 +164,23 @@ def streams_router(runtime: Runtime) -> APIRouter:
         "/{name}/snapshot.jpg",
         response_class=Response,
         responses=sends("image/jpeg")
+        | {304: {"description": "It is still the picture that If-None-Match names"}}
         | problem_responses(_NO_STREAM | {503: {Overloaded.code: "the stream has no picture yet"}}),
     )
-    async def snapshot(name: str) -> Response:
-        """The newest picture with the overlay burnt in."""
+    async def snapshot(
+        name: str,
+        width: Annotated[int | None, Query(ge=64, le=1920, description="At most so wide, in pixels.")] = None,
+        if_none_match: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        """The newest picture with the overlay burnt in. 304 if it is the one that If-None-Match names."""
         latest = runtime.stream(name).latest
         if latest is None:
             raise Overloaded(f"stream {name} has no picture yet", retry_after_s=1)
-        picture = await asyncio.to_thread(streaming.jpeg, latest, OverlayPainter())
-        return Response(picture, media_type="image/jpeg", headers=_NO_STORE)
+        headers = _NO_STORE | {"ETag": streaming.etag(latest)}
+        if if_none_match == headers["ETag"]:
+            return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
+        picture = await asyncio.to_thread(streaming.jpeg, latest, OverlayPainter(), width)
+        return Response(picture, media_type="image/jpeg", headers=headers)
 
     @router.get(
         "/{name}/mjpeg",

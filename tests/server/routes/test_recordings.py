@@ -86,7 +86,7 @@ async def test_a_stream_says_that_it_is_recorded(start_bench: StartBench, tmp_pa
 async def test_a_stream_can_be_recorded_from_its_first_picture_on(
     start_bench: StartBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source_at = "streamapp.server.routes.streams.source_at"
+    source_at = "streamapp.server.added_streams.source_at"
     monkeypatch.setattr(source_at, lambda address, numbering, settings, loop: NumberedSource(numbering, codec="h264"))
     async with start_bench(recordings=tmp_path) as bench:
         added = await bench.http.post("/streams", json={"name": "door", "source": "demo", "record": True})

@@ -24,7 +24,7 @@ from tests.waiting import until
 
 def use_scripted_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is asked for, numbered pictures come."""
-    source_at = "streamapp.server.routes.streams.source_at"
+    source_at = "streamapp.server.added_streams.source_at"
     monkeypatch.setattr(source_at, lambda address, numbering, settings, loop: NumberedSource(numbering))
 
 
