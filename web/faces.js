@@ -1,6 +1,7 @@
 // A card for each face of the newest result: what is known of it, how fresh that is, and why.
 
 import { colourOf } from "./captions.js";
+import { removeRow } from "./focus.js";
 import { freshness, skippedFor, whoIs } from "./words.js";
 
 const LIVENESS = { live: "living person", spoof: "photo or screen?", undecided: "not sure yet" };
@@ -32,7 +33,7 @@ export class Faces {
     const ids = new Set(tracks.map(({ id }) => id));
     for (const [id, card] of this.#cards) {
       if (ids.has(id)) continue;
-      card.remove();
+      removeRow(card);
       this.#cards.delete(id);
     }
     for (const track of tracks) {

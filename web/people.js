@@ -2,6 +2,7 @@
 
 import { confirmed } from "./confirmed.js";
 import { explain } from "./failures.js";
+import { removeRow } from "./focus.js";
 import { erasePerson, exportOf, listPeople } from "./gallery.js";
 
 export class People {
@@ -10,6 +11,7 @@ export class People {
   #template;
   #more;
   #next = null;
+  #total = 0;
 
   constructor({ list, note, template, more }) {
     this.#list = list;
@@ -31,12 +33,17 @@ export class People {
       this.#list.append(...people.map((person) => this.#row(person)));
       this.#next = next;
       this.#more.hidden = next === null;
-      this.#note.textContent = total ? "" : "Nobody yet. Start in depth Full and enroll a face, or add pictures.";
+      this.#say(total);
     } catch (error) {
       const { title, advice } = explain(error);
       this.#more.hidden = true;
       this.#note.textContent = `${title}. ${advice}`;
     }
+  }
+
+  #say(total) {
+    this.#total = total;
+    this.#note.textContent = total ? "" : "Nobody yet. Start in depth Full and enroll a face, or add pictures.";
   }
 
   #row({ id, name, consent, last_seen_at: seen }) {
@@ -46,7 +53,7 @@ export class People {
     row.querySelector(".person-terms").textContent = `agreed until ${day(consent.expires_at)}, last seen ${day(seen)}`;
     const file = row.querySelector(".person-export");
     file.href = exportOf(id);
-    file.setAttribute("aria-label", `Everything about ${name} as a file`);
+    file.setAttribute("aria-label", `Export: everything about ${name} as a file`);
     const erase = row.querySelector(".person-erase");
     erase.setAttribute("aria-label", `Erase ${name}`);
     confirmed(erase, () => this.#erase(id, row), "For good?");
@@ -56,7 +63,9 @@ export class People {
   async #erase(id, row) {
     try {
       await erasePerson(id);
-      await this.refresh();
+      removeRow(row);
+      if (this.#next !== null) this.#next -= 1;
+      this.#say(this.#total - 1);
     } catch (error) {
       row.querySelector(".person-terms").textContent = explain(error).advice;
     }
