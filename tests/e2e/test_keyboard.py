@@ -101,7 +101,9 @@ def test_why_a_face_is_called_that_is_read_and_left(page: Page) -> None:
     for _ in range(4):
         page.keyboard.press("Tab")
         assert page.evaluate("[document.body, document.activeElement].includes(document.activeElement)")
-        assert page.evaluate("document.activeElement === document.body || Boolean(document.activeElement.closest('#why'))")
+        assert page.evaluate(
+            "document.activeElement === document.body || Boolean(document.activeElement.closest('#why'))"
+        )
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     is_there = page.get_by_role("button", name=opener, exact=True).count()
