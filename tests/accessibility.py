@@ -22,16 +22,17 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 _RUN = """async (tags) => {
   const { violations } = await axe.run(document, {
-    runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'], rules: { 'label-content-name-mismatch': { enabled: true } },
+    runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'],
+    rules: { 'label-content-name-mismatch': { enabled: true } },
   });
   return violations.flatMap(({ id, help, nodes }) =>
-    nodes.map(({ target, failureSummary }) => ({ rule: id, target: target.join(' '), said: `${help}: ${failureSummary}` })));
+    nodes.map(({ target, failureSummary: why }) => `${id} at ${target.join(' ')}: ${help}: ${why}`));
 }"""
 _OVERFLOW = """() => {
   const width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= width) return [];
-  const inside = (element) => element && element !== document.body &&
-    (['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(element).overflowX) || inside(element.parentElement));
+  const clips = (element) => ['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(element).overflowX);
+  const inside = (element) => element && element !== document.body && (clips(element) || inside(element.parentElement));
   return [...document.body.querySelectorAll('*')]
     .filter((element) => element.getBoundingClientRect().right > width + 1 && !inside(element.parentElement))
     .map((element) => `${element.tagName.toLowerCase()}#${element.id}.${element.className}`);
@@ -144,5 +145,5 @@ def said(page: Page) -> list[str]:
 
 def _axe(page: Page) -> list[str]:
     page.evaluate(f"() => {{ if (!window.axe) {{ {AXE_SCRIPT} }} }}")
-    found = page.evaluate(_RUN, TAGS)
-    return [f"{breach['rule']} at {breach['target']}: {breach['said']}" for breach in found]
+    found: list[str] = page.evaluate(_RUN, TAGS)
+    return found
