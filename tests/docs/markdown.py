@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -61,7 +62,7 @@ def anchors(page: Path) -> set[str]:
     """The fragments by which a page's headings are linked, as GitHub makes them."""
     parsed = list(_PARSER.parse(page.read_text()))
     found: set[str] = set()
-    for heading, inline in zip(parsed, parsed[1:], strict=False):
+    for heading, inline in pairwise(parsed):
         if heading.type == "heading_open":
             text = "".join(child.content for child in inline.children or () if child.type in ("text", "code_inline"))
             slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")

@@ -72,7 +72,11 @@ class Terminal:
         assert self._shell.stdin is not None
         self._shell.stdin.close()
         self._shell.wait(_STOP_TIMEOUT_S)
-        until_sync(lambda: not _is_alive(self._shell.pid), _STOP_TIMEOUT_S)
+        try:
+            until_sync(lambda: not _is_alive(self._shell.pid), _STOP_TIMEOUT_S)
+        except TimeoutError:
+            os.killpg(self._shell.pid, signal.SIGKILL)
+            raise
 
     def _said(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""

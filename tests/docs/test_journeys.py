@@ -35,7 +35,7 @@ def open_terminal(tmp_path: Path) -> Iterator[OpenTerminal]:
     folder = tmp_path / "checkout"
     folder.mkdir()
     with av.open(demo_clip()) as clip:
-        next(clip.decode(video=0)).to_image().save(folder / "portrait.jpg")
+        cv2.imwrite(str(folder / "portrait.jpg"), next(clip.decode(video=0)).to_ndarray(format="bgr24"))
     opened = []
 
     def start(**own: str) -> Terminal:
@@ -94,8 +94,9 @@ def test_the_webcam(open_terminal: OpenTerminal, tmp_path: Path) -> None:
     follow(guide, terminal)
     assert presses(guide) == ["Start camera", "Stop"]
     start, stop = presses(guide)
+    camera = write_camera(face_clip(), tmp_path / "face.mjpeg")
     with (
-        open_browser(camera=write_camera(face_clip(), tmp_path / "face.mjpeg"), resolve=f"MAP {WRITTEN} {terminal.address}") as browser,
+        open_browser(camera=camera, resolve=f"MAP {WRITTEN} {terminal.address}") as browser,
         open_page(browser, f"http://{WRITTEN}") as page,
     ):
         page.get_by_role("button", name=start, exact=True).click()

@@ -19,9 +19,9 @@ def dead_links(page: Path) -> list[str]:
             continue
         target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
         is_page = target.suffix == ".md" and target.is_file()
-        if not target.exists() or not (target == page or target.is_relative_to(ROOT)):
-            dead.append(link)
-        elif parts.fragment and not (is_page and unquote(parts.fragment) in anchors(target)):
+        is_there = target.exists() and (target == page or target.is_relative_to(ROOT))
+        has_fragment = not parts.fragment or (is_page and unquote(parts.fragment) in anchors(target))
+        if not (is_there and has_fragment):
             dead.append(link)
     return dead
 

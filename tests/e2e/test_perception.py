@@ -67,7 +67,7 @@ def test_why_there_is_no_picture_is_spoken_once(page: Page) -> None:
 
 def test_a_notice_is_spoken_once_and_its_countdown_never(page: Page) -> None:
     refused = {"status": 503, "headers": {"Retry-After": "60"}, "json": {"detail": "all places are taken"}}
-    page.route("**/whep/*", lambda route: route.fulfill(**refused))  # type: ignore[arg-type]  # three of its arguments
+    page.route("**/whep/*", lambda route: route.fulfill(**refused))
     page.get_by_role("button", name="Watch the demo clip").click()
     expect(page.locator("#notice")).to_be_visible()
     listen(page)
