@@ -51,6 +51,22 @@ def test_a_page_as_it_opens(camera_browser: Browser, server: ServerProcess, name
         assert_accessible(page)
 
 
+def test_what_shuts_people_out_is_noticed(camera_browser: Browser, server: ServerProcess) -> None:
+    with open_page(camera_browser, f"{server.url}/login.html") as page:
+        page.locator("#account:visible").wait_for()
+        page.locator("main").evaluate(
+            """main => {
+              main.append(document.createElement('button'), document.createElement('p'));
+              main.lastChild.textContent = 'pale';
+              main.lastChild.style.cssText = 'color: #999; background: #aaa; min-width: 700px';
+            }"""
+        )
+        with pytest.raises(AssertionError) as caught:
+            assert_accessible(page)
+    for told in ("desk, light: button-name", "phone, dark: button-name", "color-contrast", "sideways: 360 px: p#"):
+        assert told in str(caught.value)
+
+
 def test_the_console_at_work_and_its_dialogs(camera_browser: Browser, server: ServerProcess) -> None:
     add(server, "parking", DOWN)
     with open_page(camera_browser, server.url) as page:
