@@ -18,7 +18,7 @@ from tests.camera_file import demo_clip, face_clip, write_camera
 from tests.docs.markdown import ROOT, Block, blocks
 from tests.docs.terminal import WRITTEN, Terminal, terminal
 from tests.rtsp_server import GstServer, gst_server
-from tests.weights import models_folder
+from tests.weights import models_folder, need_full_mode
 
 pytestmark = [pytest.mark.e2e, pytest.mark.weights, pytest.mark.timeout(300)]
 GUIDES = ROOT / "docs" / "guides"
@@ -124,6 +124,7 @@ def test_an_rtsp_camera(open_terminal: OpenTerminal, camera: GstServer) -> None:
 
 
 def test_the_image_api(open_terminal: OpenTerminal) -> None:
+    need_full_mode()
     terminal = open_terminal()
     follow(GUIDES / "image-api.md", terminal)
     assert (terminal.folder / "notes.txt").is_file()

@@ -13,7 +13,7 @@ from tests.accessibility import assert_accessible
 from tests.browser import open_page, save_screenshot, until_state
 from tests.server_process import ServerProcess, serving
 from tests.waiting import until_sync
-from tests.weights import models_folder
+from tests.weights import models_folder, need_full_mode
 
 pytestmark = [pytest.mark.e2e, pytest.mark.weights, pytest.mark.media, pytest.mark.timeout(300)]
 READY = {
@@ -68,6 +68,7 @@ def test_what_shuts_people_out_is_noticed(camera_browser: Browser, server: Serve
 
 
 def test_the_console_at_work_and_its_dialogs(camera_browser: Browser, server: ServerProcess) -> None:
+    need_full_mode()
     add(server, "parking", DOWN)
     with open_page(camera_browser, server.url) as page:
         page.get_by_label("Camera").get_by_label("Depth").select_option("full")
@@ -118,6 +119,7 @@ def test_the_timeline_with_events_and_with_none(camera_browser: Browser, server:
 
 
 def test_a_plan_of_the_memory(camera_browser: Browser, server: ServerProcess) -> None:
+    need_full_mode()
     httpx.post(f"{server.url}/streams", json={"name": "deep", "source": "demo", "mode": "full"}).raise_for_status()
     until_sync(lambda: len(server.get("/status")["memory"]["resident"]) >= 3, 60)
     with open_page(camera_browser, f"{server.url}/memory.html") as page:

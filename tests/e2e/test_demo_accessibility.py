@@ -14,7 +14,7 @@ from tests.accessibility import assert_accessible
 from tests.browser import open_page
 from tests.e2e.test_demo_page import choose, open_tab
 from tests.server_process import ServerProcess, serving
-from tests.weights import models_folder
+from tests.weights import models_folder, need_full_mode
 
 pytestmark = [
     pytest.mark.e2e,
@@ -49,6 +49,7 @@ def test_the_webcam_tab(page: Page) -> None:
 
 
 def test_a_picture_and_what_was_found_in_it(page: Page) -> None:
+    need_full_mode()
     open_tab(page, "Image")
     page.get_by_role("button", name="Two faces").click()
     page.get_by_role("radio", name="Full: liveness, age, identity").check()

@@ -110,3 +110,11 @@ def test_nothing_moves_for_those_who_ask_for_that(browser: Browser, server: Serv
         expect(page.locator("[data-stream=down]")).to_have_attribute("data-state", "connecting")
         page.wait_for_function("() => performance.now() > 500")
         assert (page.evaluate(MOVING) > 0) is (wish == "no-preference")
+
+
+def test_switches_and_the_page_one_is_on_show_in_colours_of_the_reader(browser: Browser, server: ServerProcess) -> None:
+    with open_page(browser, server.url, forced_colors="active") as page:
+        expect(page.get_by_role("switch").first).to_have_css("appearance", "auto")
+        expect(page.get_by_role("link", name="Live")).to_have_css("text-decoration-line", "underline")
+        page.emulate_media(forced_colors="none")
+        expect(page.get_by_role("switch").first).to_have_css("appearance", "none")
