@@ -51,11 +51,13 @@ def chromium_path() -> str:
 
 @contextmanager
 def open_browser(
-    *, camera: Path | None = None, granted: bool = True, beside: Browser | None = None
+    *, camera: Path | None = None, granted: bool = True, beside: Browser | None = None, resolve: str = ""
 ) -> Iterator[Browser]:
     """A headless Chromium. `camera` is an MJPEG file that its only camera plays over and over; without one there is
-    no camera. `granted`: whether pages get the camera without asking. `beside`: a browser that is open already."""
-    flags = [*_QUIET, *_LOOPBACK_ICE, f"--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1"]
+    no camera. `granted`: whether pages get the camera without asking. `beside`: a browser that is open already.
+    `resolve`: further rules of its resolver, such as `MAP host:port host:port`."""
+    rules = ", ".join(filter(None, (f"MAP {INSECURE_HOST} 127.0.0.1", resolve)))
+    flags = [*_QUIET, *_LOOPBACK_ICE, f"--host-resolver-rules={rules}"]
     if camera is not None:
         flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}"]
     if granted:

@@ -13,6 +13,10 @@ from tests.shared_data import shared_dir
 _MODELS = Path(__file__).parent.parent / "models"
 
 SHORT_RANGE = ("blazeface-short-range", "blazeface-short-range-tasks")
+FULL_MODE = (
+    *("yolov8-lite-t-face", "mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet"),
+    *("arcface-mbf-w600k-int8", "antispoof-bin-128"),
+)
 FULL_RANGE = ("blazeface-full-range-sparse",)
 
 
@@ -41,3 +45,9 @@ def models_folder(folder: Path, *, without: str = "") -> Path:
     if not any(folder.iterdir()):
         pytest.skip("no weights are there (run `streamapp models pull`)")
     return folder
+
+
+def need_full_mode() -> None:
+    """Skips the calling test, by name, where a model is absent without which mode full says too little of a face."""
+    for name in FULL_MODE:
+        weights_of(name)

@@ -7,6 +7,7 @@ import { EditForm } from "./edit_form.js";
 import { Enroll } from "./enroll.js";
 import { Faces } from "./faces.js";
 import { explain } from "./failures.js";
+import { goOnAt } from "./focus.js";
 import { Figures } from "./figures.js";
 import { Hud } from "./hud.js";
 import { rejectTrack } from "./gallery.js";
@@ -118,6 +119,7 @@ const faces = new Faces({
 let shownDeviceId = null;
 
 function present({ kind, name, phase, failure, retryAtMs, deviceId }) {
+  const focused = document.activeElement;
   hud.showPhase(phase, kind);
   find("viewing").textContent = { idle: "", camera: "Your camera", watch: name }[kind];
   find("welcome").hidden = kind !== "idle";
@@ -129,6 +131,7 @@ function present({ kind, name, phase, failure, retryAtMs, deviceId }) {
   } else {
     notice.hide();
   }
+  goOnAt(find(kind === "idle" ? "start" : "stage"), focused);
   if (deviceId !== shownDeviceId) {
     shownDeviceId = deviceId;
     showCameras();
@@ -203,6 +206,9 @@ find("mode").addEventListener("change", () => viewer.kind === "camera" && viewer
 find("returned-toggle").addEventListener("change", () => viewer.kind === "camera" && viewer.startCamera());
 find("privacy-toggle").addEventListener("change", () => viewer.kind === "camera" && viewer.startCamera());
 find("controls").addEventListener("submit", (event) => event.preventDefault());
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("close", () => document.activeElement === document.body && find("stage").focus()); // its opener is gone
+}
 navigator.mediaDevices?.addEventListener?.("devicechange", showCameras);
 window.addEventListener("pagehide", () => viewer.stop());
 new AddForm(document, { onAdd: (stream) => streams.add(stream) });
@@ -212,7 +218,7 @@ setInterval(() => {
   const nowMs = performance.now();
   hud.show(figures.snapshot(nowMs), stage.drawn, nowMs);
   faces.show(viewer.kind === "idle" ? null : (stage.drawn?.result ?? null));
-  hud.showSituation(viewer, streams.describe(viewer.name));
+  hud.showSituation(viewer, streams.describe(viewer.name), streams.summarize(viewer.name));
   hud.showPrivacy(viewer.kind !== "idle" && stage.isPrivate);
   hud.showRecording(streams.recordingOf(viewer.name ?? stage.drawn?.result?.stream), viewer.kind !== "idle");
 }, HUD_MS);

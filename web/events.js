@@ -1,5 +1,6 @@
 // The timeline: what happened on all streams, searched, and as it happens.
 
+import { say } from "./announce.js";
 import { explain } from "./failures.js";
 import { listPeople } from "./gallery.js";
 import { request } from "./signalling.js";
@@ -7,9 +8,11 @@ import { eventText, KINDS } from "./words.js";
 
 const SHOWN = 500;
 const RETRY_MS = 2000;
+const SPOKEN_MS = 5000;
 const find = (id) => document.getElementById(id);
 let cursor = null;
 let feed = null;
+let spokenMs = -Infinity;
 
 /** What is searched for, as the server has it; `times` only where the past is asked. */
 function query(times) {
@@ -71,6 +74,9 @@ function show(event) {
   list.prepend(row(event));
   while (list.children.length > SHOWN) list.lastElementChild.remove();
   none();
+  if (performance.now() - spokenMs < SPOKEN_MS) return; // a busy camera must not talk without end
+  spokenMs = performance.now();
+  say(eventText(event));
 }
 
 function row(event) {

@@ -2,6 +2,7 @@
 
 import { colourOf } from "./captions.js";
 import { element } from "./element.js";
+import { removeRow } from "./focus.js";
 import { freshness, skippedFor, whoIs } from "./words.js";
 
 const LIVENESS = { live: "living person", spoof: "photo or screen?", undecided: "not sure yet" };
@@ -31,7 +32,7 @@ export class Faces {
     const ids = new Set(tracks.map(({ id }) => id));
     for (const [id, card] of this.#cards) {
       if (ids.has(id)) continue;
-      card.remove();
+      removeRow(card);
       this.#cards.delete(id);
     }
     for (const track of tracks) {

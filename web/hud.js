@@ -1,5 +1,6 @@
 // Shows the figures and the state of the connection. Text goes in by textContent only.
 
+import { say } from "./announce.js";
 import { drawTrace } from "./charts.js";
 
 const OLD_MS = 250;
@@ -37,6 +38,7 @@ export class Hud {
   #root;
   #dropsShown = "";
   #timingShown = "";
+  #spoken = "";
 
   constructor(root) {
     this.#root = root;
@@ -51,12 +53,16 @@ export class Hud {
   }
 
   /** Says over the video why there is nothing new to see, where nothing has failed. `stream` describes the stream
-   *  being watched if it is not live, else null. */
-  showSituation({ phase }, stream) {
-    const text = phase === "live" || phase === "quiet" ? (stream ?? SITUATIONS[phase]) : SITUATIONS[phase];
+   *  being watched if it is not live, else null; `summary` too, without what changes every second: that is spoken. */
+  showSituation({ phase }, stream, summary) {
+    const isOpen = phase === "live" || phase === "quiet";
+    const text = isOpen ? (stream ?? SITUATIONS[phase]) : SITUATIONS[phase];
     const line = this.#find("situation");
     line.hidden = !text;
     setText(line, text ?? "");
+    const spoken = (isOpen ? (summary ?? SITUATIONS[phase]) : SITUATIONS[phase]) ?? "";
+    if (spoken !== this.#spoken && spoken) say(spoken);
+    this.#spoken = spoken;
   }
 
   /** `figures` as in Figures.snapshot; `drawn` as in Stage.drawn. */
@@ -79,7 +85,11 @@ export class Hud {
 
   /** Says over the picture that it is being recorded. */
   showRecording(recording, isShowing) {
-    this.#find("rec").hidden = !recording || !isShowing;
+    const sign = this.#find("rec");
+    const isOn = Boolean(recording) && isShowing;
+    if (isOn === !sign.hidden) return;
+    sign.hidden = !isOn;
+    say(isOn ? sign.title : "This stream is not recorded any more");
   }
 
   /** Says over the picture that people who are not enrolled are blurred in it. */

@@ -3,6 +3,7 @@
 import { confirmed } from "./confirmed.js";
 import { element } from "./element.js";
 import { explain } from "./failures.js";
+import { removeRow } from "./focus.js";
 import { erasePerson, exportOf, listPeople } from "./gallery.js";
 
 export class People {
@@ -10,6 +11,7 @@ export class People {
   #note;
   #more;
   #next = null;
+  #total = 0;
 
   constructor({ list, note, more }) {
     this.#list = list;
@@ -30,7 +32,7 @@ export class People {
       this.#list.append(...people.map((person) => this.#row(person)));
       this.#next = next;
       this.#more.hidden = next === null;
-      this.#note.textContent = total ? "" : "Nobody yet. Start in depth Full and enroll a face, or add pictures.";
+      this.#say(total);
     } catch (error) {
       const { title, advice } = explain(error);
       this.#more.hidden = true;
@@ -38,9 +40,14 @@ export class People {
     }
   }
 
+  #say(total) {
+    this.#total = total;
+    this.#note.textContent = total ? "" : "Nobody yet. Start in depth Full and enroll a face, or add pictures.";
+  }
+
   #row({ id, name, consent, last_seen_at: seen }) {
     const terms = element("p.person-terms", {}, `agreed until ${day(consent.expires_at)}, last seen ${day(seen)}`);
-    const told = { href: exportOf(id), download: "", "aria-label": `Everything about ${name} as a file` };
+    const told = { href: exportOf(id), download: "", "aria-label": `Export: everything about ${name} as a file` };
     const erase = element("button.person-erase.quiet", { type: "button", "aria-label": `Erase ${name}` }, "Erase");
     const actions = element("p.actions", {}, element("a.person-export", told, "Export"), erase);
     const row = element("li.person", {}, element("p.person-name", {}, name), terms, actions);
@@ -52,7 +59,9 @@ export class People {
   async #erase(id, row) {
     try {
       await erasePerson(id);
-      await this.refresh();
+      removeRow(row);
+      if (this.#next !== null) this.#next -= 1;
+      this.#say(this.#total - 1);
     } catch (error) {
       row.querySelector(".person-terms").textContent = explain(error).advice;
     }

@@ -2,6 +2,7 @@
 
 import { confirmed } from "./confirmed.js";
 import { explain } from "./failures.js";
+import { removeRow } from "./focus.js";
 import { deleteRecording, listRecordings } from "./signalling.js";
 
 const STATES = {
@@ -20,6 +21,7 @@ export class Recordings {
   #template;
   #onPlay;
   #active = "";
+  #shown = new Map();
 
   /** onPlay(recording): somebody wants to see it. */
   constructor({ list, empty, summary, template, onPlay }) {
@@ -41,7 +43,7 @@ export class Recordings {
   async refresh() {
     try {
       const { recordings, total, bytes } = await listRecordings();
-      this.#list.replaceChildren(...recordings.map((recording) => this.#row(recording)));
+      this.#show(recordings);
       this.#empty.hidden = total > 0;
       this.#empty.textContent = "Nothing was recorded yet. Press Record at a stream.";
       const shown = recordings.length < total ? `the newest ${recordings.length} of ${total}` : String(total);
@@ -52,30 +54,31 @@ export class Recordings {
     }
   }
 
-  #row(recording) {
+  /** Rows that stay are not touched but for their text: the keyboard may be in one. */
+  #show(recordings) {
+    this.#shown = new Map(recordings.map((recording) => [recording.id, recording]));
+    for (const row of [...this.#list.children]) if (!this.#shown.has(row.dataset.recording)) removeRow(row);
+    for (const [index, recording] of recordings.entries()) {
+      const row = [...this.#list.children].find((one) => one.dataset.recording === recording.id) ?? this.#newRow(recording);
+      if (this.#list.children[index] !== row) this.#list.insertBefore(row, this.#list.children[index] ?? null);
+      fill(row, recording);
+    }
+  }
+
+  #newRow({ id, stream, started_at: startedAt }) {
     const row = this.#template.content.firstElementChild.cloneNode(true);
-    const put = (selector, text) => (row.querySelector(selector).textContent = text);
-    const seconds = recording.parts.reduce((sum, part) => sum + part.seconds, 0);
-    const when = new Date(recording.started_at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
-    row.dataset.recording = recording.id;
-    row.dataset.state = recording.state;
-    put(".recording-stream", recording.stream);
-    put(".recording-when", when);
-    const isOn = recording.state === "recording";
-    put(".recording-size", isOn ? "" : `${duration(seconds)}, ${size(recording.bytes)}, ${recording.results} results`);
-    put(".recording-state", [STATES[recording.state], recording.reason, recording.privacy && PRIVATE].filter(Boolean).join(". "));
+    const of = `${stream}, ${moment(startedAt)}`;
     const play = row.querySelector(".recording-play");
-    play.disabled = isOn || recording.parts.length === 0;
-    play.setAttribute("aria-label", `Play ${recording.stream}, ${when}`);
-    play.addEventListener("click", () => this.#onPlay(recording));
     const remove = row.querySelector(".recording-delete");
-    remove.disabled = isOn;
-    remove.setAttribute("aria-label", `Delete ${recording.stream}, ${when}`);
+    row.dataset.recording = id;
+    play.setAttribute("aria-label", `Play ${of}`);
+    play.addEventListener("click", () => this.#onPlay(this.#shown.get(id)));
+    remove.setAttribute("aria-label", `Delete ${of}`);
     confirmed(remove, async () => {
       try {
-        await deleteRecording(recording.id);
+        await deleteRecording(id);
       } catch (error) {
-        put(".recording-state", explain(error).advice);
+        row.querySelector(".recording-state").textContent = explain(error).advice;
         return;
       }
       await this.refresh();
@@ -83,6 +86,21 @@ export class Recordings {
     return row;
   }
 }
+
+function fill(row, recording) {
+  const put = (selector, text) => (row.querySelector(selector).textContent = text);
+  const seconds = recording.parts.reduce((sum, part) => sum + part.seconds, 0);
+  const isOn = recording.state === "recording";
+  row.dataset.state = recording.state;
+  put(".recording-stream", recording.stream);
+  put(".recording-when", moment(recording.started_at));
+  put(".recording-size", isOn ? "" : `${duration(seconds)}, ${size(recording.bytes)}, ${recording.results} results`);
+  put(".recording-state", [STATES[recording.state], recording.reason, recording.privacy && PRIVATE].filter(Boolean).join(". "));
+  row.querySelector(".recording-play").disabled = isOn || recording.parts.length === 0;
+  row.querySelector(".recording-delete").disabled = isOn;
+}
+
+const moment = (time) => new Date(time * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
 
 function duration(seconds) {
   const whole = Math.round(seconds);

@@ -2,6 +2,7 @@
 
 import { confirmed } from "./confirmed.js";
 import { explain } from "./failures.js";
+import { removeRow } from "./focus.js";
 import { addStream, changeStream, listStreams, removeStream, startRecording, stopRecording } from "./signalling.js";
 
 const POLL_MS = 1000;
@@ -66,6 +67,12 @@ export class Streams {
     return [this.#stateText(item), item.reason].filter(Boolean).join(": ");
   }
 
+  /** As `describe`, without what changes every second. */
+  summarize(name) {
+    const item = this.#items.find((candidate) => candidate.name === name);
+    return !item || item.state === "live" ? null : [STATES[item.state] ?? item.state, item.reason].filter(Boolean).join(": ");
+  }
+
   /** The recording of a stream that is being recorded now, or null. */
   recordingOf(name) {
     const recording = this.#items.find((item) => item.name === name)?.recording;
@@ -123,7 +130,7 @@ export class Streams {
     const names = new Set(this.#items.map((item) => item.name));
     for (const [name, row] of this.#rows) {
       if (names.has(name)) continue;
-      row.remove();
+      removeRow(row);
       this.#rows.delete(name);
     }
     for (const item of this.#items) {

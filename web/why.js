@@ -22,7 +22,7 @@ export class Why {
       const { identity, not_said: notSaid } = await explainTrack(stream, track);
       const missing = Object.entries(notSaid).map(([kind, code]) => [kind.replaceAll("_", " "), skippedFor(code)]);
       const parts = identity ? identityParts(identity) : [line("It was compared with nobody: that is done in mode full.")];
-      if (missing.length) parts.push(heading("Not said"), table(["what", "why"], missing));
+      if (missing.length) parts.push(...table("Not said", ["what", "why"], missing));
       this.#body.replaceChildren(...parts);
     } catch (error) {
       const { title, advice } = explain(error);
@@ -48,14 +48,14 @@ function identityParts(identity) {
       String(person.votes),
       Object.entries(person.models).map(([model, { cosine }]) => `${model} ${cosine.toFixed(2)}`).join(", "),
     ]);
-    parts.push(heading("Most alike"), table(["who", "likeness", "votes", "cosine by model"], rows));
+    parts.push(...table("Most alike", ["who", "likeness", "votes", "cosine by model"], rows));
   }
   const looks = [
     ...votes.map((vote) => [vote.frame, quality(vote), best(vote.levels)]),
     ...skipped.map((vote) => [vote.frame, quality(vote), `not counted: ${skippedFor(vote.reason)}`]),
   ];
   looks.sort((a, b) => a[0] - b[0]);
-  if (looks.length) parts.push(heading(`Looks, ${identity.attempts} so far`), table(["frame", "quality", "best likeness"], looks));
+  if (looks.length) parts.push(...table(`Looks, ${identity.attempts} so far`, ["frame", "quality", "best likeness"], looks));
   return parts;
 }
 
@@ -64,5 +64,9 @@ const quality = (vote) => `${Math.round(vote.quality * 100)} %`;
 const best = (levels) => (Object.keys(levels).length ? level(Math.max(...Object.values(levels))) : "nobody");
 
 const line = (text) => element("p", {}, text);
-const heading = (text) => element("h3", {}, text);
-const table = (heads, rows) => element("div.scroll", {}, tableOf(heads, rows));
+
+/** A heading and its table, which the keyboard can scroll sideways. */
+function table(title, heads, rows) {
+  const frame = element("div.scroll", { tabindex: 0, role: "region", "aria-label": title }, tableOf(heads, rows));
+  return [element("h3", {}, title), frame];
+}

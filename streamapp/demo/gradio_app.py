@@ -17,6 +17,17 @@ MAX_WAITING = 16
 """Calls that may wait for their turn; further ones are refused."""
 _SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]
 _MONO_FONTS = ["ui-monospace", "Menlo", "Consolas", "Liberation Mono", "monospace"]
+_CONTRAST = {
+    "body_text_color_subdued": "*neutral_600",
+    "body_text_color_subdued_dark": "*neutral_300",
+    "block_title_text_color": "*neutral_600",
+    "block_title_text_color_dark": "*neutral_300",
+    "block_label_text_color": "*neutral_600",
+    "block_label_text_color_dark": "*neutral_300",
+    **{f"button_primary_background_fill{kind}": "*primary_700" for kind in ("", "_dark")},
+    **{f"button_primary_background_fill_hover{kind}": "*primary_800" for kind in ("", "_dark")},
+}
+"""Text of Gradio's that has too little contrast (WCAG 2.2, 1.4.3) by default; demo.css has the rest."""
 _HEAD = (
     '<link rel="icon" href="/icon.svg" type="image/svg+xml"><link rel="stylesheet" href="/demo.css">'
     '<script type="module" src="/demo_camera.js"></script><script type="module" src="/demo_files.js"></script>'
@@ -64,7 +75,7 @@ def mount(runtime: Runtime, shelf: Shelf, prefix: str) -> tuple[FastAPI, Abstrac
         enable_monitoring=False,
         pwa=False,
         mcp_server=False,
-        theme=gr.themes.Base(primary_hue="teal", font=_SYSTEM_FONTS, font_mono=_MONO_FONTS),
+        theme=gr.themes.Base(primary_hue="teal", font=_SYSTEM_FONTS, font_mono=_MONO_FONTS).set(**_CONTRAST),
         head=_HEAD,
     )
     page.has_launched = True  # without it Gradio checks no path, wherever it comes from
