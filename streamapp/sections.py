@@ -150,7 +150,7 @@ class SourceSettings(_Section):
         "Processes need Linux; elsewhere it is always a thread.",
     )
     decoder_memory_mb: Annotated[int, Field(ge=16)] = Field(
-        1024, description="Address space that such a process may take beyond Python's; 4K in H265 needs up to 700."
+        1024, description="Address space that such a process may take to decode; beyond, it is ended and started anew."
     )
     allowed_networks: tuple[IPvAnyNetwork, ...] = Field(
         tuple(map(ip_network, PRIVATE_NETWORKS)),

@@ -20,7 +20,7 @@ from streamapp.sources.joining import PictureJoiner
 
 Packet: TypeAlias = "av.Packet[av.VideoStream]"
 
-FIRST_PICTURE_TIMEOUT_S = 20.0
+PICTURE_TIMEOUT_S = 20.0
 """A live source that sends data for so long without one whole picture is given up. Cameras' I-frames are up to 10 s
 apart."""
 MAX_CLOCK_ERROR_S = 10.0
@@ -86,6 +86,7 @@ class Reading:
         self._taker = taker
         self._live = live
         self._gives_coded = gives_coded
+        self._picture_s = 0.0  # when the last one came
         self.has_pictures = False
         """Whether any picture was decoded yet."""
 
@@ -103,14 +104,14 @@ class Reading:
             decoder = PictureDecoder(container, opening.shown, max_pixels=opening.max_pixels, live=self._live)
             coded = CodedPictures(decoder.stream) if self._gives_coded else None
             joiner = PictureJoiner() if self._live else None
-            opened_s = time.monotonic()
+            self._picture_s = time.monotonic()
             taker.open(coded.codec if coded is not None else None)
             for packet, arrived_s in self._packets(container, decoder.stream):
                 for picture in joiner.add(packet) if joiner is not None else (packet,):
                     self._use(picture, arrived_s, decoder, coded)
-                if self._live and not self.has_pictures and arrived_s - opened_s > FIRST_PICTURE_TIMEOUT_S:
+                if self._live and arrived_s - self._picture_s > PICTURE_TIMEOUT_S:
                     raise SourceProtocolError(
-                        f"{opening.shown} sends data, but no picture in {FIRST_PICTURE_TIMEOUT_S:g} s could be decoded"
+                        f"{opening.shown} sends data, but no picture in {PICTURE_TIMEOUT_S:g} s could be decoded"
                     )
         if self._live and not taker.closed:
             raise SourceEnded(f"{opening.shown} stopped sending")
@@ -142,7 +143,7 @@ class Reading:
             offset_s = self._taker.take(picture, arrived_s, decoder.sender_offset_s, has_coded=coded is not None)
             if offset_s is None:
                 return
-            self.has_pictures = True
+            self.has_pictures, self._picture_s = True, arrived_s
         if coded is not None:
             self._pass_coded(packet, coded, offset_s)
 

@@ -31,6 +31,8 @@ _CODEC = re.compile(r"[a-z0-9_]{1,32}")
 
 
 class Kind(IntEnum):
+    READY = 0
+    """The process is loaded and waits for its `Request`."""
     OPENED = 1
     """Text: the coding's name, or nothing where no coded pictures will come."""
     ALIVE = 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import mmap
 import os
 import socket
 import sys
@@ -38,13 +39,17 @@ from streamapp.sources.reading import Reading, captured_at
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Of the environment: where certificates are that are trusted, for FFmpeg."""
 
+MAX_SPARE_BYTES = 64_000_000
+"""If a picture cannot be decoded and there is no room for so much more, memory is short: two pictures of 4K in H265."""
+
 
 class Teller:
     """The process's `Taker`: what was read, as messages."""
 
-    def __init__(self, link: socket.socket, slots: SlotWriter) -> None:
+    def __init__(self, link: socket.socket, slots: SlotWriter, memory_bytes: int) -> None:
         self._link = link
         self._slots = slots
+        self._spare_bytes = min(memory_bytes, MAX_SPARE_BYTES)
 
     @property
     def closed(self) -> bool:
@@ -86,6 +91,11 @@ class Teller:
         self._say(coded_message(picture))
 
     def count_corrupt(self, count: int) -> None:
+        """Raises MemoryError if that may have been the reason: FFmpeg's decoders call it invalid data."""
+        try:
+            mmap.mmap(-1, self._spare_bytes).close()
+        except OSError:
+            raise MemoryError from None
         self._say(count_message(count))
 
     def fail(self, error: SourceError) -> None:
@@ -143,12 +153,13 @@ def read(request: Request, teller: Teller) -> None:
 def main(parent: int, link_descriptor: int, pictures_descriptor: int) -> NoReturn:
     die_with(parent)
     link = socket.socket(fileno=link_descriptor)
+    link.sendall(message(Kind.READY))
     (length,) = LENGTH.unpack(_receive(link, LENGTH.size))
     request = Request.decode(_receive(link, length))
     slots = SlotWriter(pictures_descriptor, request.opening.max_pixels)
     certificates = (Path(os.environ[name]) for name in CERTIFICATE_VARIABLES if name in os.environ)
     confine(request.memory_bytes, request.port, tuple(certificates))
-    read(request, Teller(link, slots))
+    read(request, Teller(link, slots, request.memory_bytes))
     os._exit(0)  # what FFmpeg's threads hold is the system's to take back
 
 

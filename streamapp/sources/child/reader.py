@@ -46,11 +46,14 @@ from streamapp.sources.reading import MAX_CLOCK_ERROR_S
 
 AVAILABLE = sys.platform == "linux"
 """Elsewhere there is no memory that cannot be made smaller under its reader."""
+START_TIMEOUT_S = 10.0
+"""A tenth of a second suffices on a machine that is not overloaded."""
 HANG_MARGIN_S = 2.0
 """A process silent for so much longer than FFmpeg's own time limit hangs."""
 FAREWELL_S = 0.5
 """What the process is given to take leave of the camera. Then it is killed."""
 REAP_TIMEOUT_S = 1.0
+PROGRAM = "streamapp.sources.child.program"
 INHERITED = ("LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """All that the process gets of the environment, which may hold secrets."""
 
@@ -77,9 +80,14 @@ async def read_in_process(
     shown = request.opening.shown
     try:
         async with contextlib.AsyncExitStack() as stack:
+            child = await stack.enter_async_context(_Child.started(request, outlet, numbering))
+            try:
+                async with asyncio.timeout(START_TIMEOUT_S):
+                    await child.said(Kind.READY)
+            except TimeoutError:
+                raise SourceDecoderFailed(f"the decoder of {shown} did not start in {START_TIMEOUT_S:g} s") from None
             try:
                 async with asyncio.timeout(request.opening.open_timeout_s):
-                    child = await stack.enter_async_context(_Child.started(request, outlet, numbering))
                     await child.opened()
             except TimeoutError:
                 raise SourceTimeout(f"{shown} did not open in time") from None
@@ -101,6 +109,7 @@ class _Child:
         memory: PictureMemory,
         process: Process,
         reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
         self._opening = request.opening
         self._outlet = outlet
@@ -108,6 +117,8 @@ class _Child:
         self._memory = memory
         self._process = process
         self._reader = reader
+        self._writer = writer
+        self._request = request
         self._codec: str | None = None
         self._offset_s = 0.0
         self._connected = False
@@ -129,21 +140,20 @@ class _Child:
                 stack.push_async_callback(_end, process, memory)
             except OSError as error:
                 raise SourceDecoderFailed(f"no process for decoding could be started: {error.strerror}") from None
-            child = cls(request, outlet, numbering, memory, process, reader)
-            child.ask_for_coded()
-            writer.write(request.encode())
-            yield child
+            yield cls(request, outlet, numbering, memory, process, reader, writer)
 
-    def ask_for_coded(self) -> None:
-        self._memory.set_flag(WANTS_ENCODED, self._outlet.wants_encoded)
+    async def said(self, expected: Kind) -> bytes:
+        """Waits for the next message, which must be of this kind. Raises SourceError if it tells an error, Garbled."""
+        kind, body = await self._next()
+        if kind is not expected:
+            raise Garbled(kind.name)
+        return body
 
     async def opened(self) -> None:
-        """Waits until the source is open. Raises SourceError if it cannot be opened, and Garbled."""
-        while True:
-            kind, body = await self._next()
-            if kind is Kind.OPENED:
-                self._codec = codec_name(body)
-                return
+        """Has the source opened. Raises SourceError if it cannot be, and Garbled."""
+        self._ask_for_coded()
+        self._writer.write(self._request.encode())
+        self._codec = codec_name(await self.said(Kind.OPENED))
 
     async def forward(self) -> None:
         """Hands on what comes. Raises SourceError in the end, or Garbled."""
@@ -154,7 +164,7 @@ class _Child:
                     kind, body = await self._next()
             except TimeoutError:
                 raise SourceDecoderFailed(f"the decoder of {self._opening.shown} hangs; it is started anew") from None
-            self.ask_for_coded()
+            self._ask_for_coded()
             match kind:
                 case Kind.PICTURE:
                     self._offer(DecodedPicture.decode(body))
@@ -166,6 +176,10 @@ class _Child:
                     pass
                 case _:
                     raise Garbled(kind.name)
+            await asyncio.sleep(0)  # a flood of messages is not to keep the event loop from others
+
+    def _ask_for_coded(self) -> None:
+        self._memory.set_flag(WANTS_ENCODED, self._outlet.wants_encoded)
 
     async def _next(self) -> tuple[Kind, bytes]:
         """The next message. Raises SourceError if it is the last one, or there is none."""
@@ -214,13 +228,14 @@ async def _spawn(link: int, pictures: int) -> Process:
     environment["PYTHONPATH"] = str(Path(streamapp.__file__).parent.parent)
     environment["MALLOC_ARENA_MAX"] = "2"  # each more reserves address space
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-s", "-P", "-m", "streamapp.sources.child.program"),
+        *(sys.executable, "-s", "-P", "-m", PROGRAM),
         *(str(os.getpid()), str(link), str(pictures)),
         stdin=DEVNULL,
         stdout=DEVNULL,
         stderr=DEVNULL,
         env=environment,
         pass_fds=(link, pictures),
+        start_new_session=True,  # Ctrl-C is for the app alone
     )
 
 
