@@ -12,6 +12,7 @@ import mmap
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -39,6 +40,7 @@ from streamapp.sources.reading import Reading, captured_at
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Of the environment: where certificates are that are trusted, for FFmpeg."""
 
+ALIVE_INTERVAL_S = 0.1
 MAX_SPARE_BYTES = 64_000_000
 """If a picture cannot be decoded and there is no room for so much more, memory is short: two pictures of 4K in H265."""
 
@@ -49,6 +51,7 @@ class Teller:
     def __init__(self, link: socket.socket, slots: SlotWriter, memory_bytes: int) -> None:
         self._link = link
         self._slots = slots
+        self._said_s = 0.0
         self._spare_bytes = min(memory_bytes, MAX_SPARE_BYTES)
 
     @property
@@ -64,7 +67,8 @@ class Teller:
         self._say(message(Kind.OPENED, (codec or "").encode()))
 
     def alive(self) -> None:
-        self._say(message(Kind.ALIVE))
+        if time.monotonic() - self._said_s > ALIVE_INTERVAL_S:  # pictures say the same
+            self._say(message(Kind.ALIVE))
 
     def take(
         self, picture: Picture, arrived_s: float, sender_offset_s: float | None, *, has_coded: bool
@@ -103,6 +107,7 @@ class Teller:
         self._say(message(Kind.FAILED, f"{error.code} {error}".encode()[:MAX_OTHER_BYTES]))
 
     def _say(self, data: bytes) -> None:
+        self._said_s = time.monotonic()
         try:
             self._link.sendall(data)
         except OSError:  # nobody listens any more

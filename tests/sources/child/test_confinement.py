@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.decoding_processes import is_running
 from tests.waiting import until_sync
 
 ROOT = Path(__file__).parents[3]
@@ -129,11 +131,8 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
                 continue
             pid = int(said)
             os.kill(parent.pid, signal.SIGKILL)
-            until_sync(lambda pid=pid: not Path(f"/proc/{pid}").exists() or _is_zombie(pid))
+            until_sync(functools.partial(_has_ended, pid))
 
 
-def _is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
+def _has_ended(pid: int) -> bool:
+    return not is_running(pid)
