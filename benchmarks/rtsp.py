@@ -24,7 +24,12 @@ PACKAGES = "python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstr
 FULL_RATE = 29.0
 COUNTS, SECONDS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16), 8.0
 QUICK_COUNTS, QUICK_SECONDS = (1, 4), 3.0
-WAYS = {"runtime": "streamapp", "floor": "floor: decode + bare detector", "script": "plain script"}
+WAYS = {
+    "runtime": "streamapp",
+    "thread": "streamapp, decoder = thread",
+    "floor": "floor: decode + bare detector",
+    "script": "plain script",
+}
 PROCESS_TIMEOUT_S = 90.0
 
 

@@ -48,6 +48,15 @@ class DeviceChoice(StrEnum):
     CUDA = "cuda"
 
 
+class DecoderPlace(StrEnum):
+    """Where network cameras are decoded."""
+
+    PROCESS = "process"
+    """In a confined process for each, which may crash. Linux."""
+    THREAD = "thread"
+    """In a thread of the app."""
+
+
 class GalleryBackend(StrEnum):
     """Where the gallery is kept."""
 

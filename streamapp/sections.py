@@ -8,7 +8,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork, SecretStr, model_validator
 
-from streamapp.choices import Backend, DeviceChoice, GalleryBackend, Https, Precision, Profile, ScreenRuntime
+from streamapp.choices import (
+    Backend,
+    DecoderPlace,
+    DeviceChoice,
+    GalleryBackend,
+    Https,
+    Precision,
+    Profile,
+    ScreenRuntime,
+)
 from streamapp.faces import Mode
 
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
@@ -147,6 +156,14 @@ class SourceSettings(_Section):
         0.2, description="Each wait is changed at random by up to this fraction."
     )
     max_pixels: Annotated[int, Field(ge=1)] = Field(3840 * 2160, description="Larger pictures are refused.")
+    decoder: DecoderPlace = Field(
+        DecoderPlace.PROCESS,
+        description="Where network cameras are decoded: in a confined process for each, or in a thread of the app. "
+        "Processes need Linux; elsewhere it is always a thread.",
+    )
+    decoder_memory_mb: Annotated[int, Field(ge=16)] = Field(
+        1024, description="Address space that such a process may take to decode; beyond, it is ended and started anew."
+    )
     allowed_networks: tuple[IPvAnyNetwork, ...] = Field(
         tuple(map(ip_network, PRIVATE_NETWORKS)),
         description="Where cameras that are added over HTTP may be; by default the private networks, and neither this "

@@ -101,6 +101,8 @@ class FakeCamera:
     describe_headers: Sequence[str] = ()
     sdp_media: str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n"
     first_timestamp: int = 90_000
+    later_redirect: str | None = None
+    """Where every connection but the first is redirected."""
     requests: list[str] = field(default_factory=list)
     """The requests seen, whole."""
     connections: int = 0
@@ -150,15 +152,28 @@ class FakeCamera:
                     await writer.drain()
                     await asyncio.sleep(0.05)
             status, headers, body = self._response(method)
+            if method == "DESCRIBE" and self.later_redirect is not None and self.connections > 1:
+                status, headers = "302 Moved Temporarily", [f"Location: {self.later_redirect}"]
             lines = [f"RTSP/1.0 {status}", sequence, *headers, f"Content-Length: {len(body)}", "", body]
             writer.write("\r\n".join(lines).encode())
             await writer.drain()
             if method == "DESCRIBE" and self.fault is Fault.SILENT_AFTER_DESCRIBE:
                 await reader.read(-1)
             if method == "PLAY":
-                await self._play(writer)
+                heard = asyncio.ensure_future(self._hear(reader))
+                try:
+                    await self._play(writer)
+                finally:
+                    heard.cancel()
+                    await asyncio.wait({heard})
                 if self.fault is Fault.HANGS_UP:
                     return
+
+    async def _hear(self, reader: asyncio.StreamReader) -> None:
+        """Notes what is asked while it plays, and answers nothing."""
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
 
     def _response(self, method: str) -> tuple[str, Sequence[str], str]:
         if method == "DESCRIBE":

@@ -1,14 +1,16 @@
 """Reads one RTSP stream several times over and finds its faces, in one of three ways; says what that took, as JSON.
 
 Usage: python -m benchmarks.peers.rtsp_readers WAY URL STREAMS SECONDS
-runtime: this app's Runtime, with a sink per stream. floor: PyAV decodes, a bare MediaPipe detector is called with an
-array that is already there. script: as most people write it, PyAV, `to_ndarray`, MediaPipe, one thread per stream.
+runtime: this app's Runtime, with a sink per stream. thread: the same, decoding in threads of the app. floor: PyAV
+decodes, a bare MediaPipe detector is called with an array that is already there. script: as most people write it, PyAV,
+`to_ndarray`, MediaPipe, one thread per stream.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import threading
 import time
@@ -18,6 +20,8 @@ from dataclasses import asdict, dataclass
 import av
 
 from benchmarks.detectors import BareMediaPipe, measured_settings, screening_weights
+from benchmarks.machine import CpuSample, sample_cpu
+from streamapp.choices import DecoderPlace
 from streamapp.frame import Image
 from streamapp.runtime import Runtime
 from streamapp.settings import Settings
@@ -30,7 +34,7 @@ OPEN_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Results per second of each stream, and the processor time of this process, in % of a core."""
+    """Results per second of each stream, and the processor time of this process and its children, in % of a core."""
 
     fps: list[float]
     cpu_percent: float
@@ -55,19 +59,20 @@ class Window:
     def __init__(self, counts: Callable[[], list[int]]) -> None:
         self._counts = counts
         self._before: list[int] = []
-        self._start_s = self._used_s = 0.0
+        self._cpu = CpuSample(0.0, 0.0)
 
     @property
     def flowing(self) -> bool:
         return all(self._counts())
 
     def begin(self) -> None:
-        self._before, self._start_s, self._used_s = self._counts(), time.monotonic(), time.process_time()
+        self._before, self._cpu = self._counts(), sample_cpu(os.getpid())
 
     def end(self) -> Reading:
-        seconds, used_s = time.monotonic() - self._start_s, time.process_time() - self._used_s
+        cpu = sample_cpu(os.getpid())
+        seconds = cpu.at_s - self._cpu.at_s
         fps = [(after - before) / seconds for before, after in zip(self._before, self._counts(), strict=True)]
-        return Reading([round(value, 2) for value in fps], round(100 * used_s / seconds, 2))
+        return Reading([round(value, 2) for value in fps], round(cpu.percent_since(self._cpu), 2))
 
 
 async def read_with_runtime(settings: Settings, url: str, streams: int, seconds: float) -> Reading:
@@ -128,7 +133,10 @@ def read_with_threads(settings: Settings, url: str, streams: int, seconds: float
 
 def main(way: str, url: str, streams: int, seconds: float) -> None:
     settings = measured_settings()
-    if way == "runtime":
+    if way == "thread":
+        sources = settings.sources.model_copy(update={"decoder": DecoderPlace.THREAD})
+        settings = settings.model_copy(update={"sources": sources})
+    if way in ("runtime", "thread"):
         reading = asyncio.run(read_with_runtime(settings, url, streams, seconds))
     else:
         reading = read_with_threads(settings, url, streams, seconds, convert=way == "script")

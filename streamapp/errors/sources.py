@@ -80,6 +80,12 @@ class SourceProtocolError(SourceError):
     code = "source_protocol"
 
 
+class SourceDecoderFailed(SourceError):
+    """The process that decodes the source crashed, hung, ran out of memory, or could not be started."""
+
+    code = "source_decoder_failed"
+
+
 class SourceEnded(SourceError):
     """A live source ended by itself."""
 

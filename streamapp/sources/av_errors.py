@@ -9,6 +9,7 @@ import av.error
 from streamapp.errors import (
     SourceAuthFailed,
     SourceCodecUnsupported,
+    SourceDecoderFailed,
     SourceEnded,
     SourceError,
     SourceNotFound,
@@ -47,6 +48,8 @@ def mapped(error: av.error.FFmpegError | OSError, shown: str, *, live: bool) -> 
         return SourceRefused(f"{shown} cannot be reached: {_reason(error)}; check address, port and network")
     if isinstance(error, PermissionError):
         return SourceRefused(f"{shown} may not be read by this user")
+    if error.errno == errno.ENOMEM:
+        return SourceDecoderFailed(f"{shown} needs more memory to decode than there is (sources.decoder_memory_mb)")
     if error.errno == errno.EBUSY:
         return SourceRefused(f"{shown} is in use by another program")
     if error.errno in _GONE:

@@ -1,39 +1,26 @@
-"""The one thread that opens, demuxes and decodes a source with FFmpeg. Everything but the browser's video uses it."""
+"""Reads a source with FFmpeg in a thread of this process."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from enum import Enum, auto
-from typing import TypeAlias
 
-import av
 import av.error
-from av.container import InputContainer
 
-from streamapp.errors import SourceEnded, SourceProtocolError, SourceTimeout
-from streamapp.frame import Frame
+from streamapp.errors import SourceTimeout
 from streamapp.results import DropReason
 from streamapp.sources.av_errors import mapped
-from streamapp.sources.base import FrameNumbering, Outlet
-from streamapp.sources.coded import CodedPictures
-from streamapp.sources.decoder import Picture, PictureDecoder
+from streamapp.sources.base import EncodedPicture, FrameNumbering, Outlet
+from streamapp.sources.decoder import Picture
 from streamapp.sources.handover import Handover
-from streamapp.sources.joining import PictureJoiner
 from streamapp.sources.pacing import Pacer
-
-Packet: TypeAlias = "av.Packet[av.VideoStream]"
+from streamapp.sources.reading import Opening, Reading, captured_at
 
 JOIN_TIMEOUT_S = 1.5
 """A thread that FFmpeg keeps for longer is left to end by itself: FFmpeg's own timeouts bound that."""
-FIRST_PICTURE_TIMEOUT_S = 20.0
-"""A live source that sends data for so long without one whole picture is given up. Cameras' I-frames are up to 10 s
-apart."""
-MAX_CLOCK_ERROR_S = 10.0
-"""A sender's clock further off than this is taken for not set."""
 _WATCH_INTERVAL_S = 1.0
 
 
@@ -44,20 +31,6 @@ class Delivery(Enum):
     """A recording at its own speed, latest wins."""
     LOSSLESS = auto()
     """A recording as fast as the outlet takes it, every frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """How a source is to be opened. `target` and `options` are FFmpeg's and may hold credentials; `shown` may not."""
-
-    target: str = field(repr=False)
-    shown: str
-    format: str | None
-    options: Mapping[str, str] = field(repr=False)
-    open_timeout_s: float | None
-    read_timeout_s: float | None
-    max_pixels: int
-    loop: bool = False
 
 
 async def read(
@@ -106,7 +79,7 @@ async def _watch_progress(handover: Handover, opening: Opening) -> None:
 
 
 class _Reader:
-    """The thread's side: everything but the constructor runs on the thread."""
+    """The thread's side and its `Taker`: everything but the constructor runs on the thread."""
 
     def __init__(self, opening: Opening, handover: Handover, delivery: Delivery) -> None:
         self._opening = opening
@@ -114,7 +87,7 @@ class _Reader:
         self._live = delivery is Delivery.LIVE
         self._pacer = Pacer() if delivery is Delivery.PACED else None
         self._gives_coded = delivery is not Delivery.LOSSLESS
-        self._has_pictures = False
+        self._codec: str | None = None
 
     def run(self) -> None:
         error: BaseException | None = None
@@ -127,97 +100,54 @@ class _Reader:
         self._handover.finish(error)
 
     def _read_all(self) -> None:
+        reading = Reading(self._opening, self, live=self._live, gives_coded=self._gives_coded)
         while True:
-            self._read_once()
-            if self._handover.closed:
-                return
-            if self._live:
-                raise SourceEnded(f"{self._opening.shown} stopped sending")
-            if not self._opening.loop or not self._has_pictures:
+            reading.once()
+            if self.closed or not self._opening.loop or not reading.has_pictures:
                 return
             self._handover.restart_numbering()
             if self._pacer is not None:
                 self._pacer.restart()
 
-    def _read_once(self) -> None:
-        opening = self._opening
-        with av.open(
-            opening.target,
-            mode="r",
-            format=opening.format,
-            options=dict(opening.options),
-            timeout=(opening.open_timeout_s, opening.read_timeout_s),
-        ) as container:
-            decoder = PictureDecoder(container, opening.shown, max_pixels=opening.max_pixels, live=self._live)
-            coded = CodedPictures(decoder.stream) if self._gives_coded else None
-            joiner = PictureJoiner() if self._live else None
-            opened_s = self._handover.progress_s = time.monotonic()
-            self._handover.open()
-            for packet, arrived_s in self._packets(container, decoder.stream):
-                for picture in joiner.add(packet) if joiner is not None else (packet,):
-                    self._use(picture, arrived_s, decoder, coded)
-                if self._live and not self._has_pictures and arrived_s - opened_s > FIRST_PICTURE_TIMEOUT_S:
-                    raise SourceProtocolError(
-                        f"{opening.shown} sends data, but no picture in {FIRST_PICTURE_TIMEOUT_S:g} s could be decoded"
-                    )
+    @property
+    def closed(self) -> bool:
+        return self._handover.closed
 
-    def _packets(self, container: InputContainer, stream: av.VideoStream) -> Iterator[tuple[Packet, float]]:
-        """Packets with their time of arrival (`time.monotonic()`). Ends at the source's end and when closed."""
-        limit_s = self._opening.read_timeout_s
-        packets = container.demux(stream)
-        while not self._handover.closed:
-            asked_s = time.monotonic()
-            packet = next(packets, None)
-            arrived_s = self._handover.progress_s = time.monotonic()
-            if packet is None or self._handover.closed:
-                return
-            if limit_s is not None and arrived_s - asked_s >= limit_s:
-                # FFmpeg first gives out what its parser had kept back; its error would take as long once more.
-                raise SourceTimeout(f"{self._opening.shown} sent nothing for {limit_s:g} s")
-            yield packet, arrived_s
+    @property
+    def wants_encoded(self) -> bool:
+        return self._handover.wants_encoded
 
-    def _use(self, packet: Packet, arrived_s: float, decoder: PictureDecoder, coded: CodedPictures | None) -> None:
-        pictures, corrupt = decoder.decode(packet)
-        for _ in range(corrupt):
-            self._handover.count(DropReason.CORRUPT)
-        offset_s = None
-        for picture in pictures:
-            if picture.turned:
-                coded = None  # the coded picture lies on its side
-            codec = None if coded is None else coded.codec
-            frame = self._frame(picture, arrived_s, decoder.sender_offset_s, codec)
-            if frame is None:
-                return
-            self._has_pictures = True
-            offset_s = frame.pts_s - picture.pts_s
-            self._handover.put(frame)
-        if coded is not None:
-            self._pass_coded(packet, coded, offset_s)
+    def open(self, codec: str | None) -> None:
+        self._codec = codec
+        self.alive()
+        self._handover.open()
 
-    def _frame(
-        self, picture: Picture, arrived_s: float, sender_offset_s: float | None, codec: str | None
-    ) -> Frame | None:
-        captured_at: float | None = None
+    def alive(self) -> None:
+        self._handover.progress_s = time.monotonic()
+
+    def take(
+        self, picture: Picture, arrived_s: float, sender_offset_s: float | None, *, has_coded: bool
+    ) -> float | None:
         if self._pacer is not None:
             due_s = self._pacer.due_s(picture.pts_s, time.monotonic())
             if self._handover.wait_closed(due_s - time.monotonic()):
                 return None
             arrived_s = time.monotonic()
-        elif self._live and sender_offset_s is not None:
-            captured_at = picture.pts_s + sender_offset_s
-            if abs(captured_at - time.time()) > MAX_CLOCK_ERROR_S:
-                captured_at = None
-        return self._handover.number(
-            picture.video, picture.pts_s, arrived_s=arrived_s, captured_at=captured_at, codec=codec
+        frame = self._handover.number(
+            picture.video,
+            picture.pts_s,
+            arrived_s=arrived_s,
+            captured_at=captured_at(picture.pts_s, sender_offset_s) if self._live else None,
+            codec=self._codec if has_coded else None,
         )
+        if frame is None:
+            return None
+        self._handover.put(frame)
+        return frame.pts_s - picture.pts_s
 
-    def _pass_coded(self, packet: Packet, coded: CodedPictures, offset_s: float | None) -> None:
-        if not self._handover.wants_encoded:
-            coded.stop()
-            return
-        try:
-            coded.add(packet)
-        except av.error.FFmpegError:  # a damaged packet; viewers go on at the next I-frame
-            coded.stop()
-        for picture in coded.take(offset_s):
-            self._handover.put_coded(picture)
+    def take_coded(self, picture: EncodedPicture) -> None:
+        self._handover.put_coded(picture)
+
+    def count_corrupt(self, count: int) -> None:
+        for _ in range(count):
+            self._handover.count(DropReason.CORRUPT)

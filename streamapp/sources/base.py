@@ -11,6 +11,7 @@ import av
 
 from streamapp.frame import Frame
 from streamapp.results import DropReason
+from streamapp.sources.encoded import EncodedPicture as EncodedPicture
 
 
 class Pace(StrEnum):
@@ -46,21 +47,6 @@ class SourceStatus:
     attempt: int = 0
     """Tries since it was last live."""
     retry_in_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedPicture:
-    """One coded picture as the source sent it (H264: Annex B, with parameter sets before every I-frame)."""
-
-    data: bytes
-    pts_s: float
-    """That of the `Frame` it decodes to."""
-    is_iframe: bool
-    codec: str
-    """FFmpeg's name: h264, hevc, vp8."""
-    has_b_frames: bool
-    dts_s: float | None = None
-    """When it is to be decoded, on the clock of `pts_s`; None: then, or the source does not say."""
 
 
 class Outlet(Protocol):
@@ -133,12 +119,17 @@ class FrameNumbering:
         codec: str | None = None,
     ) -> Frame:
         """Makes the next frame. A jump of the source's clock (backwards, or ahead by over 10 s) is taken out."""
-        pts_s = self._rebased(source_pts_s)
-        index, self._next_index = self._next_index, self._next_index + 1
+        index = self._next_index
+        pts_s = self.skip(source_pts_s)
         decoded_s = time.monotonic()
         if captured_at is None:
             captured_at = time.time() - (decoded_s - arrived_s)
         return Frame(self._stream, index, pts_s, captured_at, arrived_s, decoded_s, video, rtp_timestamp, codec)
+
+    def skip(self, source_pts_s: float) -> float:
+        """Counts a picture of which there will be no frame. Returns the `pts_s` it would have had."""
+        self._next_index += 1
+        return self._rebased(source_pts_s)
 
     def _rebased(self, source_pts_s: float) -> float:
         previous = self._last_pts_s

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import av
 from av.bitstream import BitStreamFilterContext
 
-from streamapp.sources.base import EncodedPicture
+from streamapp.sources.encoded import EncodedPicture
 
 _START_CODE = b"\x00\x00\x00\x01"
 

@@ -48,10 +48,12 @@ class PictureDecoder:
         context.thread_type = "SLICE" if live else "AUTO"
 
     def decode(self, packet: av.Packet[av.VideoStream]) -> tuple[list[Picture], int]:
-        """The whole pictures that came out, and how many did not. Raises SourceTooLarge."""
+        """The whole pictures that came out, and how many did not. Raises SourceTooLarge, and av.error.MemoryError."""
         self._read_sender_clock(packet)
         try:
             videos = packet.decode()
+        except av.error.MemoryError:  # the next one would fail the same way
+            raise
         except av.error.FFmpegError:
             context = self.stream.codec_context
             self._check_size(context.width, context.height)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from streamapp.errors import SourceNotFound
 from streamapp.sections import SourceSettings
-from streamapp.sources.av_reader import Delivery, Opening, read
+from streamapp.sources.av_reader import Delivery, read
 from streamapp.sources.base import FrameNumbering, Outlet, Pace
+from streamapp.sources.reading import Opening
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,asf,flv,ogg,mxf,ivf,h264,hevc,mpegvideo,mjpeg,dv,"

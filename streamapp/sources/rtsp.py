@@ -7,11 +7,15 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
+from streamapp.choices import DecoderPlace
 from streamapp.errors import SourceTimeout
 from streamapp.sections import SourceSettings
-from streamapp.sources.av_reader import Delivery, Opening, read
+from streamapp.sources.av_reader import Delivery, read
 from streamapp.sources.base import FrameNumbering, Outlet
+from streamapp.sources.child import reader as child
+from streamapp.sources.child.messages import Request
 from streamapp.sources.networks import pinned_host
+from streamapp.sources.reading import Opening
 from streamapp.sources.rtsp_preflight import Progress, preflight, unwatched
 from streamapp.sources.url import RtspUrl
 
@@ -68,7 +72,11 @@ class RtspSource:
                 read_timeout_s=settings.read_timeout_s,
                 max_pixels=settings.max_pixels,
             )
-            await read(opening, outlet, self._numbering, Delivery.LIVE, on_open=connection.aclose)
+            if settings.decoder is DecoderPlace.PROCESS and child.AVAILABLE:
+                request = Request(opening, settings.decoder_memory_mb * 1_000_000, url.port)
+                await child.read_in_process(request, outlet, self._numbering, on_open=connection.aclose)
+            else:
+                await read(opening, outlet, self._numbering, Delivery.LIVE, on_open=connection.aclose)
 
     def _reached_at(self, host: str) -> RtspUrl:
         """The address for FFmpeg. Where certificates are checked it keeps the name, which the certificate must have:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from streamapp.errors import SourceNotFound, SourceRefused
 from streamapp.sections import SourceSettings
-from streamapp.sources.av_reader import Delivery, Opening, read
+from streamapp.sources.av_reader import Delivery, read
 from streamapp.sources.base import FrameNumbering, Outlet
+from streamapp.sources.reading import Opening
 
 
 class WebcamSource:

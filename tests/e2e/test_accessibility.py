@@ -21,6 +21,9 @@ READY = {
     "events.html": "#connection[data-phase=live]",
     "login.html": "#account:visible",
     "memory.html": "#legend li",
+    "people.html": "#here-empty:not(:text('Asking'))",
+    "settings.html": "#sections section",
+    "wall.html": "#empty:not(:text('Reading'))",
 }
 """What is on a page once it has started. A new page needs a line here, and tests of its main states below."""
 KNOWN = "state.drawn?.result?.tracks.some((track) => track.analyses.identity && track.analyses.liveness)"

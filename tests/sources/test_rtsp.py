@@ -24,10 +24,12 @@ from streamapp.errors import (
 from streamapp.results import DropReason
 from streamapp.sections import SourceSettings
 from streamapp.sources.base import FrameNumbering
+from streamapp.sources.child import reader as child
 from streamapp.sources.coded import nal_units
 from streamapp.sources.rtsp import OPTIONS, RtspSource
 from streamapp.sources.url import parse
 from tests.coded_video import LEVELS, h264_pictures, index_of
+from tests.decoding_processes import decoding_processes
 from tests.fakes import CollectingOutlet
 from tests.rtsp_server import FakeCamera, Fault
 from tests.waiting import until
@@ -35,6 +37,13 @@ from tests.waiting import until
 SECRET = "hunter2"
 SHORT = SourceSettings(open_timeout_s=1.0, read_timeout_s=1.0)
 HANGS_UP = Fault.HANGS_UP
+
+
+@pytest.fixture(params=["process", "thread"], autouse=True)
+def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is promised holds wherever FFmpeg runs."""
+    monkeypatch.setattr(child, "AVAILABLE", request.param == "process" and child.AVAILABLE)
+    return str(request.param)
 
 
 def rtsp(url: str, settings: SourceSettings = SHORT) -> RtspSource:
@@ -198,6 +207,16 @@ async def test_a_redirect_is_refused_and_nobody_else_is_connected_to(status: str
         assert elsewhere.connections == 0
 
 
+async def test_a_redirect_of_the_second_connection_is_refused_before_anybody_is_connected_to(decoder: str) -> None:
+    if decoder == "thread":
+        pytest.skip("FFmpeg follows it where it runs in the app itself: docs/security.md")
+    async with FakeCamera().serve() as elsewhere:
+        error = await error_of(FakeCamera(h264_pictures(3), later_redirect=elsewhere.url))
+        assert type(error) is SourceProtocolError
+        assert "redirect" in str(error)
+        assert elsewhere.connections == 0
+
+
 async def test_a_picture_over_the_limit_is_refused_also_in_mid_stream() -> None:
     small = SourceSettings(open_timeout_s=1, read_timeout_s=1, max_pixels=160 * 120)
     large = h264_pictures(10, width=320, height=240)
@@ -232,6 +251,7 @@ async def test_cancelling_returns_within_two_seconds_in_every_phase(camera: Fake
                 await run
         delivered = len(outlet.frames)
         await until(lambda: reader_threads() == 0, 5)
+        assert decoding_processes() == []
         assert len(outlet.frames) == delivered
 
 

@@ -16,8 +16,9 @@ import pytest
 
 from streamapp.errors import SourceEnded, SourceError, SourceNotFound, SourceTimeout
 from streamapp.sections import SourceSettings
-from streamapp.sources.av_reader import Delivery, Opening, read
+from streamapp.sources.av_reader import Delivery, read
 from streamapp.sources.base import FrameNumbering
+from streamapp.sources.reading import Opening
 from streamapp.sources.webcam import WebcamSource
 from tests.coded_video import level_of
 from tests.fakes import CollectingOutlet
