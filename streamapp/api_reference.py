@@ -12,8 +12,9 @@ from streamapp.access.keyring import Keyring
 from streamapp.access.token_file import TokenFile
 from streamapp.choices import DeviceChoice
 from streamapp.event_settings import EventSettings
+from streamapp.gallery_settings import GallerySettings
 from streamapp.runtime import Runtime
-from streamapp.sections import GallerySettings, ModelSettings, SchedulerSettings, ServerSettings, WebRtcSettings
+from streamapp.sections import ModelSettings, SchedulerSettings, ServerSettings, WebRtcSettings
 from streamapp.server.app import MAX_CONNECTIONS, MAX_JSON_BYTES, create_app
 from streamapp.server.description import COMMON_PROBLEMS
 from streamapp.server.problems import MEDIA_TYPE

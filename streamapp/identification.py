@@ -16,7 +16,7 @@ from streamapp.gallery.calibration import parse_calibrations
 from streamapp.gallery.fusion import Fusion, Member
 from streamapp.gallery.gallery import Gallery, store_of
 from streamapp.gallery.search import SearchResult
-from streamapp.sections import GallerySettings
+from streamapp.gallery_settings import GallerySettings
 from streamapp.zoo.lineup import Lineup, System
 from streamapp.zoo.registry import PULL_COMMAND
 

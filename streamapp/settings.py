@@ -23,13 +23,12 @@ from pydantic_settings import (
 from streamapp.choices import Origin
 from streamapp.errors import SettingsError
 from streamapp.event_settings import EventSettings
+from streamapp.gallery_settings import GallerySettings, PrivacySettings
 from streamapp.sections import (
     DemoSettings,
-    GallerySettings,
     LogSettings,
     ModelSettings,
     PipelineSettings,
-    PrivacySettings,
     RecordingSettings,
     SchedulerSettings,
     ServerSettings,

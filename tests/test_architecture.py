@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "streamapp"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("frame", "geometry", "faces", "findings", "results", "errors", "assets", "choices"),
-    ("sections", "event_settings", "settings", "metrics", "log"),
+    ("sections", "event_settings", "gallery_settings", "settings", "metrics", "log"),
     ("sources", "zoo", "tracking", "gallery", "sinks", "access"),
     ("scheduler", "events"),
     ("pipeline",),

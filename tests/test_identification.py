@@ -13,9 +13,9 @@ from streamapp.assets import asset
 from streamapp.errors import GalleryUnusable, ModelMissing, UsageError
 from streamapp.gallery.gallery import store_of
 from streamapp.gallery.people import Consent, Enrolment
+from streamapp.gallery_settings import GallerySettings
 from streamapp.identification import Identification, fusion_of
 from streamapp.models import CALIBRATIONS
-from streamapp.sections import GallerySettings
 from tests.gallery.enrolments import enrolment, face
 from tests.pipeline.lineups import ANTISPOOF, RECOGNISERS, YOLO, lineup
 

@@ -20,7 +20,7 @@ from streamapp.gallery.pgvector import VectorTable
 from streamapp.gallery.search import SearchResult, problem_of, ranked
 from streamapp.gallery.sqlite_store import SqliteDatabase
 from streamapp.gallery.store import GalleryStore
-from streamapp.sections import GallerySettings
+from streamapp.gallery_settings import GallerySettings
 
 _DAY_S = 86400.0
 _DATABASE_CANDIDATES = 100

@@ -25,7 +25,7 @@ _METASYNTAX = re.compile(r"[|…\[\]<]|\.\.\.")
 
 def typed(page: Path) -> list[str]:
     """What a page says one may type, without prompts, comments and continuations."""
-    lines = [line for block in blocks(page, *_SHELL) for line in block.text.replace("\\\n", " ").splitlines()]
+    lines = [line for block in blocks(page, *_SHELL) for line in re.sub(r"\s*\\\n\s*", " ", block.text).splitlines()]
     bare = [re.split(r"\s{2,}|\s#", re.sub(r"^[$#]\s+", "", line.strip()))[0] for line in lines]
     return [line for one in bare if (line := re.sub(r"^([A-Z_]+=\S+\s+)+", "", one))]
 

@@ -21,13 +21,17 @@ _LEFT_OUT = "A" * 32
 _FILES = ("py", "js", "html", "css", "md", "toml", "db", "json", "jsonl")
 
 
+_OF_COMPOSE = set(re.findall(r"\$\{(STREAMAPP_[A-Z]+)", (ROOT / "deploy/compose.yaml").read_text()))
+"""What deploy/compose.yaml takes from its own .env."""
+
+
 def unknown_settings(page: Path) -> list[str]:
     """Settings a page names that there are not, as `section.name` or as an environment variable."""
     dotted = [found for span in code_spans(page) if (found := _DOTTED.fullmatch(span)) and found[2] not in _FILES]
     wrong = [found[0] for found in dotted if not is_setting(found[1], found[2])]
     for variable in _VARIABLE.findall(page.read_text()):
         section, _, name = variable.removeprefix("STREAMAPP_").lower().partition("__")
-        if variable in (CONFIG_VARIABLE, TOKEN_VARIABLE) or variable.startswith("STREAMAPP_TEST_"):
+        if variable in {CONFIG_VARIABLE, TOKEN_VARIABLE, *_OF_COMPOSE} or variable.startswith("STREAMAPP_TEST_"):
             continue
         if not is_setting(section, name) and variable not in ("STREAMAPP_", "STREAMAPP_SECTION__NAME"):
             wrong.append(variable)

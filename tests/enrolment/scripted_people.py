@@ -18,10 +18,10 @@ from streamapp.gallery.fusion import Fusion, Member
 from streamapp.gallery.gallery import Gallery, store_of
 from streamapp.gallery.gate import FaceView, Pose
 from streamapp.gallery.people import Consent
+from streamapp.gallery_settings import GallerySettings
 from streamapp.identification import Identification
 from streamapp.models import Models
 from streamapp.results import LivenessState
-from streamapp.sections import GallerySettings
 from streamapp.settings import Settings
 from streamapp.sources.base import FrameNumbering, Outlet
 from streamapp.zoo.base import Crop

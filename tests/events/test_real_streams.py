@@ -15,8 +15,9 @@ from streamapp.event_settings import EventSettings
 from streamapp.events.message import EventMessage
 from streamapp.events.search import EventQuery
 from streamapp.faces import Mode
+from streamapp.gallery_settings import GallerySettings
 from streamapp.runtime import Runtime
-from streamapp.sections import GallerySettings, ModelSettings, SourceSettings
+from streamapp.sections import ModelSettings, SourceSettings
 from streamapp.settings import Settings
 from streamapp.sources.base import Pace
 from streamapp.sources.open import open_source

@@ -14,7 +14,7 @@ from streamapp.choices import GalleryBackend
 from streamapp.errors import NotFound, UsageError
 from streamapp.gallery.gallery import Gallery, store_of, vote_rules_of
 from streamapp.gallery.people import Rejection
-from streamapp.sections import GallerySettings
+from streamapp.gallery_settings import GallerySettings
 from tests.gallery.enrolments import DAY_S, FUSION, NOW, enrolment, face, sample
 
 

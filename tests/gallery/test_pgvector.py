@@ -16,7 +16,7 @@ from streamapp.findings import Embedding
 from streamapp.gallery.gallery import Gallery, store_of
 from streamapp.gallery.people import Rejection
 from streamapp.gallery.search import SearchProblem
-from streamapp.sections import GallerySettings
+from streamapp.gallery_settings import GallerySettings
 from tests.gallery.enrolments import DAY_S, FUSION, NOW, enrolment, face, sample
 from tests.postgres_server import PostgresServer
 

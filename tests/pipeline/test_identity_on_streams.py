@@ -16,12 +16,13 @@ from streamapp.faces import Mode
 from streamapp.findings import Embedding
 from streamapp.frame import Image
 from streamapp.gallery.people import Consent, Enrolment, Person, Sample
+from streamapp.gallery_settings import GallerySettings
 from streamapp.models import Models
 from streamapp.pipeline.examiner import Asker
 from streamapp.pipeline.session import StreamSession
 from streamapp.results import UNKNOWN, FrameResult, IdentityAnalysis, IdentityReason, IdentityState
 from streamapp.scheduler.api import Priority
-from streamapp.sections import GallerySettings, ModelSettings
+from streamapp.sections import ModelSettings
 from streamapp.settings import Settings
 from streamapp.sinks.base import Inbox
 from streamapp.sources.base import Pace

@@ -15,12 +15,13 @@ import pytest
 from streamapp.assets import asset
 from streamapp.faces import Mode, TrackState
 from streamapp.frame import Box, Image
+from streamapp.gallery_settings import GallerySettings
 from streamapp.models import Models
 from streamapp.pipeline.lookout import for_lookout
 from streamapp.pipeline.session import StreamSession
 from streamapp.replay.differences import decision
 from streamapp.results import FrameResult
-from streamapp.sections import GallerySettings, ModelSettings
+from streamapp.sections import ModelSettings
 from streamapp.settings import Settings
 from streamapp.sinks.base import Inbox
 from streamapp.sinks.veil import is_named

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from streamapp.errors import ModelError
 from streamapp.faces import Mode
+from streamapp.gallery_settings import GallerySettings
 from streamapp.models import Models
 from streamapp.pipeline.session import StreamSession
 from streamapp.replay.differences import decision
 from streamapp.replay.golden import Record
 from streamapp.results import DropReason, FrameResult
 from streamapp.scheduler.api import Dropped, Failed, Item, Job, Outcome, Scheduler, Value
-from streamapp.sections import GallerySettings, ModelSettings, SchedulerSettings
+from streamapp.sections import ModelSettings, SchedulerSettings
 from streamapp.settings import Settings
 from streamapp.sinks.base import Inbox
 from streamapp.sources.base import FrameNumbering, Source

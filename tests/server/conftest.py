@@ -13,9 +13,10 @@ import pytest
 from streamapp.access.keyring import Keyring
 from streamapp.access.token_file import TokenFile
 from streamapp.event_settings import EventSettings
+from streamapp.gallery_settings import PrivacySettings
 from streamapp.pipeline.session import StreamSession
 from streamapp.runtime import Runtime
-from streamapp.sections import ModelSettings, PrivacySettings, RecordingSettings, ServerSettings, WebRtcSettings
+from streamapp.sections import ModelSettings, RecordingSettings, ServerSettings, WebRtcSettings
 from streamapp.server.app import create_app
 from streamapp.server.signalling import Signalling
 from streamapp.settings import Settings

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from streamapp.errors import UsageError
+from streamapp.gallery_settings import PrivacySettings
 from streamapp.pipeline.session import StreamSession
 from streamapp.recording.entry import RESULTS_FILE, RecordingEntry
 from streamapp.recording.sidecar import read_header
 from streamapp.replay.clip import open_clip
-from streamapp.sections import PrivacySettings
 from streamapp.server import streaming
 from tests.fakes import NumberedSource
 from tests.recording.recorded import results_in
