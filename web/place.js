@@ -3,7 +3,7 @@
 import { element } from "./element.js";
 import { Faces } from "./faces.js";
 import { explain } from "./failures.js";
-import { newestPicture, newestResult } from "./signalling.js";
+import { newestBitmap, newestResult } from "./signalling.js";
 import { lasted } from "./words.js";
 
 const SIDE = 96;
@@ -59,7 +59,7 @@ export class Place {
   async #picture(result) {
     let picture;
     try {
-      picture = await newestPicture(this.#stream);
+      picture = await newestBitmap(this.#stream);
     } catch {
       return; // the cards say what is known without one
     }

@@ -104,7 +104,7 @@ export async function newestResult(stream) {
 }
 
 /** The newest picture of a stream as others may see it, as a bitmap. */
-export async function newestPicture(stream) {
+export async function newestBitmap(stream) {
   const response = await request(`/streams/${encodeURIComponent(stream)}/snapshot.jpg`, { cache: "no-store" });
   return createImageBitmap(await response.blob());
 }

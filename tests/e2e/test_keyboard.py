@@ -65,7 +65,7 @@ def test_a_stream_is_opened_and_stopped(page: Page) -> None:
     assert here(page).id == "stage"
     save_screenshot(page, "keyboard-stage")
     passed = press_until(page, "Stop")
-    assert [name.split(" ")[0] for name in passed] == ["Camera", "Resolution", "Depth", "Drawn", "Stop"]
+    assert [name.split(" ")[0] for name in passed] == ["Camera", "Resolution", "Depth", "Drawn", "Blur", "Stop"]
     page.keyboard.press("Enter")
     until_state(page, "state.kind === 'idle'")
     assert here(page).id == "start"
