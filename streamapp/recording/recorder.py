@@ -65,6 +65,7 @@ class StreamRecorder:
         self._drops_before = 0
         self._ending = False
         self._wake = asyncio.Event()
+        self._opened = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recording")
         self.entry: RecordingEntry | None = None
         """The recording as of the last writing."""
@@ -75,7 +76,8 @@ class StreamRecorder:
         return True
 
     async def open(self) -> RecordingEntry:
-        """Makes the recording's folder, and takes the stream's coded pictures from now on. Raises RecordingEnded."""
+        """Takes the stream's coded pictures from now on, and makes the recording's folder. Raises RecordingEnded; `run`
+        then returns."""
         self._coded = self._stream.encoded.subscribe(MAX_CODED)
         try:
             self._writer = await self._on_thread(partial(self._make_writer, self._header))
@@ -83,6 +85,8 @@ class StreamRecorder:
             self._coded.close()
             self._thread.shutdown(wait=False)
             raise
+        finally:
+            self._opened.set()
         self.entry = self._writer.entry
         return self.entry
 
@@ -92,26 +96,29 @@ class StreamRecorder:
         self._wake.set()
 
     async def run(self, inbox: Inbox) -> None:
-        """Returns when the stream or the recording has ended, for whatever reason: `entry` says which."""
-        assert self._writer is not None, "open comes first"
+        """Returns when the stream or the recording has ended, for whatever reason: `entry` says which. Results
+        are taken from the first one on, also while the recording is being opened."""
         taking = asyncio.ensure_future(self._take(inbox))
         taking.add_done_callback(lambda _: self.end())
         try:
-            while not self._ending:
+            await self._opened.wait()
+            while self._writer is not None and not self._ending:
                 await self._write()
                 await self._pause()
-            await self._write()
-            await self._on_thread(self._finish)
+            if self._writer is not None:
+                await self._write()
+                await self._on_thread(self._finish)
         except RecordingEnded as ended:
             _log.warning("stream %s is not recorded any more: %s", self._header.stream, ended)
         finally:
             taking.cancel()
             if self._coded is not None:
                 self._coded.close()
-            self._thread.submit(self._finish)  # of effect only if this task was cancelled
+            if self._writer is not None:
+                self._thread.submit(self._finish)  # of effect only if this task was cancelled
+                self.entry = self._writer.entry
+                self._on_end(self.entry)
             self._thread.shutdown(wait=False)
-            self.entry = self._writer.entry
-            self._on_end(self.entry)
 
     # -- on the event loop ---------------------------------------------------------------------------------------------
 

@@ -41,11 +41,11 @@ class RecordableStream(Protocol):
 @dataclass(slots=True)
 class _Recorded:
     recorder: StreamRecorder
-    attachment: Attachment | None = None
+    attachment: Attachment
 
     @property
     def is_on(self) -> bool:
-        return self.attachment is None or not self.attachment.inbox.closed
+        return not self.attachment.inbox.closed
 
 
 @dataclass(slots=True)
@@ -95,23 +95,22 @@ class Recordings:
         if self.is_on(stream):
             raise Conflict(f"stream {stream.name} is being recorded already")
         recorder = StreamRecorder(stream, header, self._settings, self._new_writer, self._on_end)
-        recorded = self._streams[stream] = _Recorded(recorder)
+        self._streams[stream] = _Recorded(recorder, stream.attach(recorder))
         try:
-            entry = await recorder.open()
+            return await recorder.open()
         except BaseException:
             del self._streams[stream]
             raise
-        recorded.attachment = stream.attach(recorder)
-        return entry
 
     async def stop(self, stream: RecordableStream) -> RecordingEntry:
         """Ends a stream's recording; returns once it is whole. Raises NotFound if it is not being recorded."""
         recorded = self._streams.get(stream)
-        if recorded is None or recorded.attachment is None or not recorded.is_on:
+        if recorded is None or not recorded.is_on:
             raise NotFound(f"stream {stream.name} is not being recorded")
         recorded.recorder.end()
         await recorded.attachment.wait()
-        assert recorded.recorder.entry is not None
+        if recorded.recorder.entry is None:
+            raise NotFound(f"the recording of stream {stream.name} could not begin")
         return recorded.recorder.entry
 
     def is_on(self, stream: RecordableStream) -> bool:

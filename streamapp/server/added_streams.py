@@ -68,9 +68,11 @@ class AddedStreams:
         if self._runtime.added_total >= limit:
             raise Overloaded(f"{limit} streams are the limit (server.max_streams); delete one first", retry_after_s=10)
         session = self._start(_Added(wanted, await self._address(wanted.source, None)))
-        await self._keep()
-        if wanted.record:
-            await self.record(session)
+        try:
+            if wanted.record:  # before anything else is waited for: from the first picture on
+                await self.record(session)
+        finally:
+            await self._keep()
         return session
 
     async def change(self, name: str, wanted: StreamChange) -> StreamSession:
