@@ -55,6 +55,7 @@ function bind(root) {
   part("start").addEventListener("click", () => viewer.startCamera());
   part("stop").addEventListener("click", () => viewer.stop());
   part("mode").addEventListener("change", () => viewer.kind === "camera" && viewer.startCamera());
+  part("start").disabled = false; // a press before now would do nothing
   const timer = setInterval(show, SHOW_MS);
   return {
     root,

@@ -24,7 +24,7 @@ def _markup() -> str:
 <canvas role="img" aria-label="Live video with a box around every face" data-part="canvas"></canvas>
 <p class="demo-welcome" data-part="welcome">The picture goes to this server and nowhere else, once you start.</p></div>
 <p class="demo-actions">
-<button type="button" class="demo-button demo-primary" data-part="start">Start camera</button>
+<button type="button" class="demo-button demo-primary" data-part="start" disabled>Start camera</button>
 <button type="button" class="demo-button" data-part="stop" disabled>Stop</button>
 <label>Depth <select data-part="mode">{options}</select></label></p>
 <p class="demo-note" role="status" data-part="status">Not connected</p>
