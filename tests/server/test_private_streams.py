@@ -31,7 +31,7 @@ ON = PrivacySettings(blur_unknown=True)
 
 def numbered(monkeypatch: pytest.MonkeyPatch, codec: str | None = "h264") -> None:
     """Whatever is asked for, numbered pictures come."""
-    source_at = "streamapp.server.routes.streams.source_at"
+    source_at = "streamapp.server.added_streams.source_at"
     monkeypatch.setattr(source_at, lambda address, numbering, settings, loop: NumberedSource(numbering, codec=codec))
 
 

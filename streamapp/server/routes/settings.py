@@ -7,11 +7,14 @@ import asyncio
 from fastapi import APIRouter, Response
 
 from streamapp.doctor import diagnose
+from streamapp.errors import SettingsError
 from streamapp.runtime import Runtime
 from streamapp.server.machine_answers import MachineReport
+from streamapp.server.openapi import problem_responses
 from streamapp.server.settings_answers import SettingsCheck, SettingsLines, SettingsReport, check_of, report_of
 
 _NO_STORE = {"Cache-Control": "no-store"}
+_WRONG_LINES = {400: {SettingsError.code: "a line is wrong; `detail` says which and how"}}
 
 
 def settings_router(runtime: Runtime) -> APIRouter:
@@ -24,7 +27,7 @@ def settings_router(runtime: Runtime) -> APIRouter:
         response.headers.update(_NO_STORE)
         return report_of(runtime.settings)
 
-    @router.post("/settings/check")
+    @router.post("/settings/check", responses=problem_responses(_WRONG_LINES))
     async def check_settings(lines: SettingsLines) -> SettingsCheck:
         """Whether lines for the settings file are right, and what they would change at the next start. Nothing is
         written: settings say which files are read and to whom events are sent, and whoever may edit the file decides
