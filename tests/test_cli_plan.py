@@ -72,7 +72,7 @@ def test_a_running_server_tells_what_it_has(tmp_path: Path) -> None:
         assert "lanes at work" in told.output
         status = json.loads(plan_command("--live", server.url, "--json").stdout)
         assert status["memory"]["budget_mb"] > 0
-        assert set(status["jobs"]["queued"]) == {"new_face", "uncertain", "refresh", "image"}
+        assert set(status["jobs"]["queued"]) == {"new_face", "uncertain", "refresh", "image", "background"}
 
 
 @pytest.mark.parametrize("address", ["https://127.0.0.1", "127.0.0.1:8000", "http://"])
