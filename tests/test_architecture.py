@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).parent.parent / "streamapp"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("frame", "geometry", "faces", "findings", "results", "errors", "assets", "choices"),
-    ("sections", "event_settings", "gallery_settings", "settings", "metrics", "log"),
+    ("sections", "event_settings", "gallery_settings", "settings", "metrics", "log", "tuning"),
     ("sources", "zoo", "tracking", "gallery", "sinks", "access"),
     ("scheduler", "events"),
     ("pipeline",),
-    ("identification",),
+    ("identification", "hosting"),
     ("models", "planning", "recording"),
     ("enrolment",),
     ("runtime", "replay"),
