@@ -1,5 +1,5 @@
 """What the processes say to each other: length, then a pickle. Both are ours, by one user, and nobody else can reach
-the socket between them; no byte that a stranger sent is read as a message.
+the socket between them; no byte that a stranger sent is read as a message. The only file that may use pickle.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+from streamapp.errors import StreamappError
 from streamapp.hosting.arena import Region
 from streamapp.scheduler.api import Job, Outcome
 from streamapp.scheduler.record import SchedulerState
 from streamapp.scheduler.residency_view import ResidencySnapshot
+from streamapp.settings import Settings
 
 MAX_BYTES = 64 << 20
 _LENGTH = struct.Struct("=I")
@@ -88,3 +90,18 @@ def pickled_job(job: Job[Any, Any]) -> tuple[bytes, list[memoryview]]:
 def unpickled_job(body: bytes, buffers: list[memoryview]) -> Job[Any, Any]:
     job: Job[Any, Any] = pickle.loads(body, buffers=buffers)  # noqa: S301 - from a process of ours
     return job
+
+
+def dumped(value: Settings | StreamappError) -> bytes:
+    """What goes to a process as it starts, or comes from it."""
+    return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def loaded_settings(data: bytes) -> Settings:
+    settings: Settings = pickle.loads(data)  # noqa: S301 - from the process that started this one
+    return settings
+
+
+def loaded_error(data: bytes) -> StreamappError:
+    error: StreamappError = pickle.loads(data)  # noqa: S301 - from a process of ours
+    return error

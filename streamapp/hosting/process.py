@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import pickle
 import signal
 import socket
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from streamapp.errors import DeviceLost, StreamappError, UsageError
 from streamapp.hosting.client import RemoteScheduler
 from streamapp.hosting.host import ModelHost
+from streamapp.hosting.messages import dumped, loaded_error
 from streamapp.hosting.program import READY
 from streamapp.settings import Settings
 
@@ -61,7 +61,7 @@ async def process_host(settings: Settings) -> AsyncIterator[ModelHost]:
 class _Supervisor:
     def __init__(self, settings: Settings, path: Path, listener: socket.socket) -> None:
         self.path = path
-        self._settings = pickle.dumps(settings)
+        self._settings = dumped(settings)
         self._listener = listener
         self._process: Process | None = None
         self._killed = ""
@@ -155,8 +155,7 @@ class _Supervisor:
         await self._end()
         if not said:
             raise DeviceLost(f"the models' process did not start ({_how(process.returncode)})")
-        refusal: StreamappError = pickle.loads(bytes.fromhex(said.decode()))  # noqa: S301 - from a process of ours
-        raise refusal
+        raise loaded_error(bytes.fromhex(said.decode()))
 
     async def _end(self) -> None:
         """Returns once the process is gone."""

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import pickle
 import signal
 import socket
 import sys
@@ -23,7 +22,19 @@ import uvloop
 from streamapp.errors import StreamappError
 from streamapp.hosting.arena import ArenaView
 from streamapp.hosting.host import ModelHost, local_host
-from streamapp.hosting.messages import Cancel, Ended, Figures, Message, Released, Submit, packed, receive, unpickled_job
+from streamapp.hosting.messages import (
+    Cancel,
+    Ended,
+    Figures,
+    Message,
+    Released,
+    Submit,
+    dumped,
+    loaded_settings,
+    packed,
+    receive,
+    unpickled_job,
+)
 from streamapp.log import configure_logging
 from streamapp.scheduler.api import Outcome
 from streamapp.scheduler.device_memory import resolve_device
@@ -153,14 +164,12 @@ async def _run(settings: Settings, listener: socket.socket) -> None:
                 await ending.wait()
                 taking.cancel()
     except* StreamappError as errors:
-        _tell_parent(pickle.dumps(_first(errors)).hex().encode() + b"\n")
+        _tell_parent(dumped(_first(errors)).hex().encode() + b"\n")
 
 
-def _first(errors: BaseExceptionGroup[StreamappError]) -> BaseException:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def _first(errors: BaseExceptionGroup[StreamappError]) -> StreamappError:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _tell_parent(said: bytes) -> None:
@@ -172,7 +181,7 @@ def main(parent: int, settings_descriptor: int, listener_descriptor: int) -> Non
     die_with(parent)
     with open(settings_descriptor, "rb") as file:
         file.seek(0)
-        settings: Settings = pickle.load(file)  # noqa: S301 - from the process that started this one
+        settings = loaded_settings(file.read())
     configure_logging(settings.log, "INFO")
     tune_process()
     listener = socket.socket(fileno=listener_descriptor)

@@ -126,7 +126,10 @@ async def test_the_picture_goes_on_while_it_stands_still_is_killed_and_comes_bac
         )
         escalator = session.escalator
         assert escalator is not None
-        done = lambda: sum(state.done for state in runtime.models.scheduler.state().operations.values())  # noqa: E731
+
+        def done() -> int:
+            return sum(state.done for state in runtime.models.scheduler.state().operations.values())
+
         await until(lambda: done() > 0, timeout_s=30)
         child.suspend()
         frames = session.frames
