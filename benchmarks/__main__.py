@@ -41,6 +41,7 @@ SCRIPTS = (
     Script("models", ("benchmarks.models",), 900),
     Script("threads", ("benchmarks.threads",), 1200),
     Script("scheduler", ("benchmarks.scheduler",), 300),
+    Script("hosting", ("benchmarks.hosting",), 300),
     Script("escalation", ("benchmarks.escalation",), 1500),
     Script("budgets", ("benchmarks.budgets",), 1500),
     Script("gallery", ("benchmarks.gallery",), 900),

@@ -27,10 +27,11 @@ from benchmarks.noise_models import installed
 from streamapp.choices import DeviceChoice, Profile
 from streamapp.faces import Mode
 from streamapp.frame import Image
-from streamapp.runtime import Runtime, tune_process
+from streamapp.runtime import Runtime
 from streamapp.sections import ModelSettings, SchedulerSettings
 from streamapp.settings import Settings
 from streamapp.sinks.result_log import ResultLog
+from streamapp.tuning import tune_process
 
 SETTLE_S = 0.5
 CLIP_S = 4.0

@@ -19,8 +19,8 @@ from benchmarks.live import linked_models
 from benchmarks.live_frames import measure_live
 from benchmarks.report import Figure, Options, Table, parser, publish
 from benchmarks.saturation import measure_saturation
-from streamapp.runtime import tune_process
 from streamapp.settings import Settings
+from streamapp.tuning import tune_process
 
 
 async def measure(settings: Settings, quick: bool, parts: Sequence[str]) -> tuple[list[Table], list[Figure]]:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,11 +32,12 @@ from streamapp.faces import Mode
 from streamapp.findings import Embedding
 from streamapp.frame import Image
 from streamapp.gallery.people import Consent, Enrolment, Sample
+from streamapp.hosting.host import load_model
 from streamapp.models import Models
 from streamapp.pipeline.examiner import Asker, Examiner
-from streamapp.runtime import tune_process
 from streamapp.scheduler.api import Item, Job, Outcome, Priority, Scheduler, Value
 from streamapp.settings import Settings
+from streamapp.tuning import tune_process
 from streamapp.zoo.base import ModelSession
 
 OTHERS = 2_000
@@ -73,14 +75,14 @@ class Times:
 class Bare:
     """Every model called by itself."""
 
-    def __init__(self, models: Models) -> None:
-        self._models = models
+    def __init__(self, settings: Settings, models: Models) -> None:
+        self._load = partial(load_model, settings, models.registry, models.device)
         self._sessions: dict[str, ModelSession] = {}
 
     def time_ms(self, jobs: Sequence[Job[Any, Any]]) -> float:
         for name in (variant for job in jobs for variant in job.operation.variants):
             if name not in self._sessions:
-                self._sessions[name] = self._models.load(name, (1,))
+                self._sessions[name] = self._load(name, (1,))
         start = time.perf_counter()
         for job in jobs:
             job.operation.run(self._sessions, job.items)
@@ -133,7 +135,7 @@ async def measure(settings: Settings, quick: bool) -> tuple[list[Table], list[Fi
         await models.require(Mode.FULL)
         progress(f"{others} people are enrolled")
         await fill(models, others)
-        bare = Bare(models)
+        bare = Bare(settings, models)
         for path in chosen:
             rgb = read_picture(path)
             if await sample_of(models, path) is None:  # loads what is needed: not timed

@@ -18,12 +18,12 @@ from benchmarks.detectors import measured_settings
 from benchmarks.media import FULL_HD, HD, VGA, Size, decoded, videos
 from benchmarks.pump import CLIP_FRAMES, FPS, PRIVATE_STEPS, WARM_UP, PumpUnderTest, Sample
 from benchmarks.report import Cell, Figure, Options, Table, parser, progress, publish
-from streamapp.runtime import tune_process
 from streamapp.settings import Settings
 from streamapp.sinks.base import Output
 from streamapp.sinks.overlay import OverlayPainter
 from streamapp.sinks.webrtc_track import PictureEncoder
 from streamapp.sources.base import FrameNumbering
+from streamapp.tuning import tune_process
 
 BIT_RATE = 2_500_000
 CROWD = "facenet_pytorch_video.mp4"

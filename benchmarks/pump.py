@@ -32,12 +32,12 @@ from streamapp.pipeline.mailbox import Mailbox
 from streamapp.pipeline.pump import FramePump
 from streamapp.pipeline.stages import ScreeningStage
 from streamapp.results import DropReason
-from streamapp.runtime import tune_process
 from streamapp.sections import ModelSettings
 from streamapp.settings import Settings
 from streamapp.sinks.base import Inbox, Output
 from streamapp.sinks.veil import Veil
 from streamapp.sources.base import FrameNumbering
+from streamapp.tuning import tune_process
 from streamapp.zoo.registry import open_screener
 
 GOAL = 1.3

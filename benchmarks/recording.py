@@ -23,11 +23,12 @@ from benchmarks.report import Cell, Figure, Options, Table, parser, progress, pu
 from streamapp.faces import Mode
 from streamapp.pipeline.session import StreamSession
 from streamapp.recording.description import header_of
-from streamapp.runtime import Runtime, tune_process
+from streamapp.runtime import Runtime
 from streamapp.sections import RecordingSettings, SourceSettings
 from streamapp.sinks.recorder import Recorder
 from streamapp.sources.base import FrameNumbering, Pace
 from streamapp.sources.file import FileSource
+from streamapp.tuning import tune_process
 
 NONE, REMUX, ENCODE, OVERLAY = "no recording", "source packets", "coded anew", "coded anew, overlay burnt in"
 CONTESTANTS = (NONE, REMUX, ENCODE, OVERLAY)

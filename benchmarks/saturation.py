@@ -22,6 +22,7 @@ from benchmarks.live import FPS, hall
 from benchmarks.report import Cell, Figure, Table, progress
 from streamapp.faces import Mode
 from streamapp.frame import Image
+from streamapp.hosting.host import load_model
 from streamapp.models import Models
 from streamapp.scheduler.api import Done, Job, Priority
 from streamapp.scheduler.lane import NICENESS
@@ -57,7 +58,7 @@ async def measure_saturation(settings: Settings, quick: bool) -> tuple[list[Tabl
         shown = await _real_crops(models)
         await _scheduled(models, shown, 1.0)  # loads
         lanes = models.scheduler.state().lanes
-        bare = {bucket: [_bare(models, each, bucket) for each in shown] for bucket in BUCKETS}
+        bare = {bucket: [_bare(settings, models, each, bucket) for each in shown] for bucket in BUCKETS}
         floors: dict[int, list[dict[str, float]]] = {bucket: [] for bucket in BUCKETS}
         ours: list[dict[str, float]] = []
         before = models.scheduler.state()
@@ -156,10 +157,10 @@ async def _scheduled(models: Models, shown: Sequence[Crops], seconds: float) -> 
     return done
 
 
-def _bare(models: Models, each: Crops, bucket: int) -> Work:
+def _bare(settings: Settings, models: Models, each: Crops, bucket: int) -> Work:
     """The bare runtime on a ready batch; where the file takes no batches, as many runs."""
     variant = each.variant
-    session = models.load(variant, (bucket,))
+    session = load_model(settings, models.registry, models.device, variant, (bucket,))
     assert isinstance(session, OrtSession)
     size = bucket if len(session.buckets.sizes) > 1 else session.buckets.sizes[0]
     runtime = session._session

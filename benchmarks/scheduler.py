@@ -16,10 +16,10 @@ import uvloop
 
 from benchmarks.report import Figure, Options, Table, parser, progress, publish
 from streamapp.faces import Floats
-from streamapp.runtime import tune_process
 from streamapp.scheduler.api import Done, Job, Priority
 from streamapp.scheduler.lane import Lane
 from streamapp.scheduler.local import LocalScheduler
+from streamapp.tuning import tune_process
 from streamapp.zoo.base import ModelSession, TensorShape
 
 GOAL_MS = 0.3

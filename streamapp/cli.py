@@ -18,9 +18,9 @@ from streamapp.doctor import CheckStatus, diagnose
 from streamapp.errors import ExitCode, StreamappError
 from streamapp.faces import Mode
 from streamapp.log import configure_logging, redact
-from streamapp.runtime import tune_process
 from streamapp.settings import Settings, load_settings
 from streamapp.sources.base import Pace
+from streamapp.tuning import tune_process
 
 app = typer.Typer(
     name="streamapp",

@@ -21,8 +21,8 @@ from streamapp.evaluation.playback import play, with_runtime
 from streamapp.evaluation.stability import GOAL, Comparison, StabilityReport
 from streamapp.evaluation.statistics import Estimate
 from streamapp.evaluation.tables import percent, print_table
-from streamapp.runtime import tune_process
 from streamapp.settings import load_settings
+from streamapp.tuning import tune_process
 
 _MinIou = Annotated[float, typer.Option(min=0.01, max=1, help="Overlap from which a track is on a labelled face.")]
 _SHORT_S = 3600.0

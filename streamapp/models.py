@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from streamapp.assets import asset
@@ -16,24 +15,19 @@ from streamapp.findings import Embedding
 from streamapp.frame import Image
 from streamapp.gallery.gallery import vote_rules_of
 from streamapp.gallery.search import SearchResult
+from streamapp.hosting.host import WatchedResidency, WatchedScheduler, local_host
+from streamapp.hosting.process import process_host
 from streamapp.identification import Identification
 from streamapp.pipeline.examiner import Asker, Examination, Examiner
 from streamapp.pipeline.identities import Identities, Identity, Look
 from streamapp.pipeline.report import image_result, liveness_of
 from streamapp.results import DropReason, ImageResult
 from streamapp.scheduler.api import Dropped, Failed, Priority
-from streamapp.scheduler.costs import CostBook
-from streamapp.scheduler.device_memory import open_device_memory, resolve_device, runtime_version
-from streamapp.scheduler.local import LocalScheduler
-from streamapp.scheduler.plan import TASK_WEIGHTS
-from streamapp.scheduler.residency import ModelResidency
+from streamapp.scheduler.device_memory import resolve_device
 from streamapp.settings import Settings
-from streamapp.zoo import catalogue
-from streamapp.zoo.base import ModelSession
-from streamapp.zoo.buckets import buckets_on
 from streamapp.zoo.lineup import Lineup, System
 from streamapp.zoo.registry import Registry
-from streamapp.zoo.session import Device, SessionOptions
+from streamapp.zoo.session import Device
 
 PICTURE_DEADLINE_S = 30.0
 """A client that sent a picture waits no longer."""
@@ -56,37 +50,20 @@ class Models:
     @classmethod
     @asynccontextmanager
     async def start(cls, settings: Settings) -> AsyncIterator[Models]:
-        """Runs the models for the length of the block. Raises ManifestInvalid, ModelInvalid, DeviceLost."""
+        """Runs the models for the length of the block. Raises ManifestInvalid, ModelInvalid, DeviceLost, and
+        UsageError where models cannot have a process of their own."""
         chosen = settings.scheduler
         models = cls(settings, Registry.from_settings(settings), resolve_device(chosen.device, chosen.device_id))
-        lanes = chosen.lanes or (1 if models.device is Device.CUDA else len(os.sched_getaffinity(0)))
+        at_work = process_host(settings) if chosen.process else local_host(settings, models.registry, models.device)
         async with (
-            models._residency() as models.residency,
-            LocalScheduler.start(models.residency, lanes=lanes, capacity=chosen.queue_size) as models.scheduler,
+            at_work as host,
             Identification.start(settings.gallery, models.lineup, asset(CALIBRATIONS)) as models.identification,
         ):
+            models.scheduler, models.residency = host.scheduler, host.residency
             yield models
 
-    def _residency(self) -> AbstractAsyncContextManager[ModelResidency]:
-        """Raises ModelInvalid, DeviceLost."""
-        chosen = self._settings.scheduler
-        device = open_device_memory(self.device, chosen.device_id)
-        costs = CostBook.of_registry(
-            self.registry, device=device.name, load_overhead=device.load_overhead, runtime=runtime_version()
-        )
-        return ModelResidency.start(
-            device,
-            self.load,
-            costs,
-            budget_bytes=None if chosen.budget_mb is None else chosen.budget_mb * 1_000_000,
-            reserve_bytes=chosen.reserve_mb * 1_000_000,
-            keep_alive_s=chosen.keep_alive_s,
-            buckets=buckets_on(self.device),
-            weights={v.name: TASK_WEIGHTS[v.task] for v in self.registry.manifest.variants if v.task in TASK_WEIGHTS},
-        )
-
-    scheduler: LocalScheduler
-    residency: ModelResidency
+    scheduler: WatchedScheduler
+    residency: WatchedResidency
 
     @property
     def examiner(self) -> Examiner:
@@ -143,19 +120,6 @@ class Models:
                 board.add(index, Look(frame=0, at_s=0.0, quality=1.0, result=result))
         board.decide({index: liveness_of(findings) for index, findings in enumerate(examination.findings)})
         return [board.of(index) for index in range(len(examination.findings))]
-
-    def load(self, name: str, buckets: Sequence[int]) -> ModelSession:
-        """Loads a variant and warms it up. Blocks. Raises what `catalogue.load` does."""
-        chosen = self._settings.models
-        options = SessionOptions(
-            backend=chosen.backend,
-            device=self.device,
-            device_id=self._settings.scheduler.device_id,
-            precision=chosen.precision,
-            graph_cache=chosen.graph_cache,
-            warm_up=buckets,
-        )
-        return catalogue.load(self.registry, self.registry.manifest.named(name), options)
 
     def _resolve(self) -> Lineup:
         return Lineup.from_settings(self.registry, self._settings, self.device)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 from uuid import UUID
-
-import cv2
 
 from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError, UsageError
 from streamapp.events.event_log import EventLog
@@ -31,15 +28,6 @@ from streamapp.zoo.registry import open_screener
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}")
 CLOSE_TIMEOUT_S = 8.0
-SWITCH_INTERVAL_S = 0.0005
-"""How long a busy Python thread keeps the interpreter from the others. The default, ten times this, makes every call
-into FFmpeg or a model wait when one thread is busy."""
-
-
-def tune_process() -> None:
-    """Sets what holds for the whole process. For programs to call once, at their start."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    cv2.setNumThreads(1)  # streams run side by side; a pool of threads for each small resize costs more than it saves
 
 
 class Runtime:

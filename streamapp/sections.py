@@ -214,6 +214,11 @@ class SchedulerSettings(_Section):
         None, description="Models that run at once; unset: one on a GPU, else one per processor core."
     )
     device_id: Annotated[int, Field(ge=0)] = Field(0, description="Which GPU, as CUDA numbers them.")
+    process: bool = Field(
+        False,
+        description="Run the models in a process of their own, which is started again if a model's library takes it "
+        "down; streams go on meanwhile. Linux.",
+    )
     budget_mb: Annotated[int | None, Field(ge=1)] = Field(
         None, description="Memory the models may take, in MB of a million bytes; unset: all that others leave."
     )

@@ -134,13 +134,19 @@ class LocalScheduler:
             self._work.clear()
             now_s = self._clock()
             self._drop_late(now_s)
-            while len(self._held) - len(self._loading) + self._running < len(self._lanes) and (
-                batch := self._queue.pop_batch(now_s, MAX_BATCH_ITEMS, lambda kind: kind not in self._held)
-            ):
-                self._start_batch(batch, group, now_s)
+            while len(self._held) - len(self._loading) + self._running < len(self._lanes):
+                if not self._start_next(group, now_s):
+                    break
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._until_late_s(now_s)):
                     await self._work.wait()
+
+    def _start_next(self, group: asyncio.TaskGroup, now_s: float) -> bool:
+        """Whether there is a batch that may go. Nothing of it stays here: the pictures are to go with it."""
+        batch = self._queue.pop_batch(now_s, MAX_BATCH_ITEMS, lambda kind: kind not in self._held)
+        if batch:
+            self._start_batch(batch, group, now_s)
+        return bool(batch)
 
     def _start_batch(self, batch: Batch, group: asyncio.TaskGroup, now_s: float) -> None:
         name = batch[0].kind

@@ -1,0 +1,94 @@
+"""Models at work: who runs jobs, which models are in memory, and how both are.
+
+host.py      what others see, and the host in this process
+process.py   the host in a process of its own: started, watched and started again
+client.py    the scheduler that sends jobs there      arena.py      the memory in which their pixels cross
+program.py   that process                             messages.py   what both say
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from streamapp.scheduler.api import Scheduler
+from streamapp.scheduler.costs import CostBook
+from streamapp.scheduler.device_memory import open_device_memory, runtime_version
+from streamapp.scheduler.local import LocalScheduler
+from streamapp.scheduler.plan import TASK_WEIGHTS
+from streamapp.scheduler.record import SchedulerState
+from streamapp.scheduler.residency import ModelResidency
+from streamapp.scheduler.residency_view import ResidencySnapshot
+from streamapp.settings import Settings
+from streamapp.zoo import catalogue
+from streamapp.zoo.base import ModelSession
+from streamapp.zoo.buckets import buckets_on
+from streamapp.zoo.registry import Registry
+from streamapp.zoo.session import Device, SessionOptions
+
+
+class WatchedScheduler(Scheduler, Protocol):
+    """A scheduler that says how it is."""
+
+    def state(self) -> SchedulerState:
+        """As of now, or of a moment ago if it is elsewhere."""
+
+
+class WatchedResidency(Protocol):
+    """What is in memory, to be looked at."""
+
+    def snapshot(self) -> ResidencySnapshot:
+        """As of now, or of a moment ago if it is elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHost:
+    """Used on the event loop's thread."""
+
+    scheduler: WatchedScheduler
+    residency: WatchedResidency
+
+
+def load_model(
+    settings: Settings, registry: Registry, device: Device, name: str, buckets: Sequence[int]
+) -> ModelSession:
+    """Loads a variant and warms it up for batches of these sizes. Blocks. Raises what `catalogue.load` does."""
+    options = SessionOptions(
+        backend=settings.models.backend,
+        device=device,
+        device_id=settings.scheduler.device_id,
+        precision=settings.models.precision,
+        graph_cache=settings.models.graph_cache,
+        warm_up=buckets,
+    )
+    return catalogue.load(registry, registry.manifest.named(name), options)
+
+
+@asynccontextmanager
+async def local_host(settings: Settings, registry: Registry, device: Device) -> AsyncIterator[ModelHost]:
+    """Runs models in this process for the length of the block. Raises ModelInvalid, DeviceLost."""
+    chosen = settings.scheduler
+
+    memory = open_device_memory(device, chosen.device_id)
+    costs = CostBook.of_registry(
+        registry, device=memory.name, load_overhead=memory.load_overhead, runtime=runtime_version()
+    )
+    lanes = chosen.lanes or (1 if device is Device.CUDA else len(os.sched_getaffinity(0)))
+    async with (
+        ModelResidency.start(
+            memory,
+            partial(load_model, settings, registry, device),
+            costs,
+            budget_bytes=None if chosen.budget_mb is None else chosen.budget_mb * 1_000_000,
+            reserve_bytes=chosen.reserve_mb * 1_000_000,
+            keep_alive_s=chosen.keep_alive_s,
+            buckets=buckets_on(device),
+            weights={v.name: TASK_WEIGHTS[v.task] for v in registry.manifest.variants if v.task in TASK_WEIGHTS},
+        ) as residency,
+        LocalScheduler.start(residency, lanes=lanes, capacity=chosen.queue_size) as scheduler,
+    ):
+        yield ModelHost(scheduler, residency)
