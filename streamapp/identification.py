@@ -53,7 +53,7 @@ class Identification:
     def __init__(self, gallery: Gallery | None, error: StreamappError | None) -> None:
         self._gallery = gallery
         self.error = error
-        """Why there is no gallery."""
+        """Why nobody is compared: there is no gallery, or no recogniser."""
         self._seen: dict[UUID, float] = {}
         self._swept_s = float("-inf")
 
@@ -63,15 +63,20 @@ class Identification:
         cls, settings: GallerySettings, lineup: Lineup, calibrations: Path
     ) -> AsyncIterator[Identification]:
         """Opens the gallery for the length of the block. One that cannot be used takes nothing else down with it."""
+        missing = None
         try:
-            gallery = Gallery(store_of(settings), fusion_of(lineup, calibrations), settings)
+            fusion = fusion_of(lineup, calibrations)
+        except ModelMissing as error:  # /health says so, too
+            fusion, missing = Fusion(()), error
+            _log.info("faces are not compared with anybody: %s", error)
+        try:
+            gallery = Gallery(store_of(settings), fusion, settings)
             await gallery.open(time.time())
-        except (GalleryError, ModelMissing) as error:
-            level = logging.INFO if isinstance(error, ModelMissing) else logging.WARNING  # /health says what is missing
-            _log.log(level, "faces are not compared with anybody: %s", error)
+        except GalleryError as error:
+            _log.warning("faces are not compared with anybody: %s", error)
             yield cls(None, error)
             return
-        identification = cls(gallery, None)
+        identification = cls(gallery, missing)
         try:
             async with asyncio.TaskGroup() as group:
                 keeping = group.create_task(identification._keep(), name="gallery:retention")
@@ -82,10 +87,23 @@ class Identification:
 
     @property
     def gallery(self) -> Gallery:
-        """Raises why there is none: GalleryError, ModelMissing."""
+        """To compare faces with. Raises why that cannot be: GalleryError, ModelMissing."""
+        if self.error is not None:
+            raise self.error
+        return self.people
+
+    @property
+    def people(self) -> Gallery:
+        """For all that needs no recogniser: who is there is shown, exported and erased also without one. Raises
+        GalleryError."""
         if self._gallery is None:
             raise self.error or GalleryError("there is no gallery")
         return self._gallery
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is known who is there."""
+        return self._gallery is not None
 
     @property
     def version(self) -> int | None:
@@ -98,7 +116,7 @@ class Identification:
 
     async def search(self, probe: Mapping[str, Embedding]) -> SearchResult | None:
         """The people most like a face; None if the gallery cannot be used, now or at all."""
-        if self._gallery is None:
+        if self._gallery is None or self.error is not None:
             return None
         try:
             return await self._gallery.search(probe, CANDIDATES, time.time())
@@ -124,9 +142,9 @@ class Identification:
         """Notes when people were seen, and erases those whose time is over."""
         seen, self._seen = self._seen, {}
         if seen:
-            await self.gallery.saw(seen)
+            await self.people.saw(seen)
         if time.monotonic() - self._swept_s >= SWEEP_EVERY_S:
-            await self.gallery.sweep(actor="retention", now=time.time())
+            await self.people.sweep(actor="retention", now=time.time())
             self._swept_s = time.monotonic()
 
     async def _keep(self) -> None:

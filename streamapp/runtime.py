@@ -75,7 +75,7 @@ class Runtime:
             events = None
             if with_events and settings.events.enabled:
                 events = await kept.enter_async_context(EventLog.start(settings.events, models.name_of))
-                if models.identification.error is None:
+                if models.identification.is_open:
                     await events.forget_others(lambda person_id: models.name_of(person_id) is not None)
             runtime = cls(settings, group, models, make_screener, events)
             models.identification.watch_erasures(runtime.forget)

@@ -73,6 +73,31 @@ async def test_a_gallery_nobody_was_enrolled_in_is_not_made(tmp_path: Path, sett
     assert not settings.file.exists()
 
 
+async def test_without_a_recogniser_people_are_shown_and_erased_but_nobody_is_compared(
+    tmp_path: Path, settings: GallerySettings
+) -> None:
+    file, elsewhere = curves(tmp_path, *RECOGNISERS), tmp_path / "without"
+    elsewhere.mkdir()
+    async with Identification.start(settings, lineup(tmp_path, *RECOGNISERS), file) as identification:
+        person = await identification.gallery.enroll(enrolment("Ada", 1), actor="test", now=time.time())
+    async with Identification.start(settings, lineup(elsewhere, YOLO), file) as identification:
+        assert isinstance(identification.error, ModelMissing)
+        with pytest.raises(ModelMissing):
+            _ = identification.gallery
+        assert await identification.search(face(1, models=RECOGNISERS)) is None
+        assert identification.name_of(person.id) == "Ada"
+        assert [known.id for known in await identification.people.people(0, 10)] == [person.id]
+        erased: list[UUID] = []
+        identification.watch_erasures(erased.append)
+        await identification.people.erase(person.id, actor="test", now=time.time())
+        assert erased == [person.id]
+        assert await identification.people.people(0, 10) == ()
+    async with Identification.start(settings, lineup(tmp_path, *RECOGNISERS), file) as identification:
+        found = await identification.search(face(1, models=RECOGNISERS))
+        assert found is not None
+        assert found.matches == ()
+
+
 async def test_a_damaged_gallery_leaves_faces_undecided_and_says_why(
     tmp_path: Path, settings: GallerySettings, caplog: pytest.LogCaptureFixture
 ) -> None:

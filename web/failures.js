@@ -64,12 +64,22 @@ export function serverUnreachable() {
   });
 }
 
+/** What is unavailable, by the problem's code; without one of these every place is taken. */
+const UNAVAILABLE = {
+  model_missing: "A model is not installed",
+  runtime_missing: "A model cannot be run here",
+  device_lost: "The device of the models does not answer",
+  gallery_unusable: "The gallery cannot be used",
+  gallery_in_use: "The gallery is in use",
+};
+
 /** An HTTP error; `detail` and `code` come from the server's problem document. */
 export function serverRefused(status, code, detail, retryAfterS) {
   detail = detail && `${detail[0].toUpperCase()}${detail.slice(1)}`;
   if (status === 503 || status === 429) {
     const advice = detail || "All places are taken.";
-    return new Failure(code || "overloaded", "The server is full", advice, { retry: true, retryAfterS });
+    const title = UNAVAILABLE[code] ?? "The server is full";
+    return new Failure(code || "overloaded", title, advice, { retry: true, retryAfterS });
   }
   if (status === 404) {
     return new Failure(code || "not_found", "This stream is not there", detail || "It was removed from the server.");

@@ -50,13 +50,14 @@ class FusedScore:
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """The ensemble. Raises UsageError for no members, repeated ones, or weights that are not positive."""
+    """The ensemble; without members it compares nobody. Raises UsageError for repeated members, or weights that are not
+    positive."""
 
     members: tuple[Member, ...]
 
     def __post_init__(self) -> None:
         models = [member.model for member in self.members]
-        if not models or len(set(models)) != len(models) or not all(member.weight > 0 for member in self.members):
+        if len(set(models)) != len(models) or not all(member.weight > 0 for member in self.members):
             raise UsageError("an ensemble has members of different models, with weights above 0")
 
     def compare(self, first: Mapping[str, Embedding], second: Mapping[str, Embedding]) -> FusedScore:

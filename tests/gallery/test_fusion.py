@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamapp.errors import EmbeddingMismatch, UsageError
-from streamapp.findings import Embedding
+from streamapp.findings import NO_MATCH, Embedding
 from streamapp.gallery.calibration import Calibration
 from streamapp.gallery.fusion import Fusion, Member
 
@@ -60,7 +60,12 @@ def test_an_embedding_under_a_wrong_name_is_noticed() -> None:
         FUSION.compare({"a": embedding("a", 1, 0)}, {"a": embedding("b", 1, 0)})
 
 
-@pytest.mark.parametrize("members", [(), (A, A), (Member(A.calibration, 0.0),)])
+def test_an_ensemble_of_nobody_compares_nobody() -> None:
+    fused = Fusion(()).compare({"a": embedding("a", 1, 0)}, {"a": embedding("a", 1, 0)})
+    assert (fused.scores, fused.level) == ((), NO_MATCH)
+
+
+@pytest.mark.parametrize("members", [(A, A), (Member(A.calibration, 0.0),)])
 def test_an_ensemble_needs_different_members_with_weights(members: tuple[Member, ...]) -> None:
     with pytest.raises(UsageError):
         Fusion(members)

@@ -87,6 +87,10 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
     def gallery() -> Gallery:
         return runtime.models.identification.gallery
 
+    def records() -> Gallery:
+        """Also without a recogniser."""
+        return runtime.models.identification.people
+
     async def photos(request: Request, form: Form, rules: GateRules) -> list[Appraisal]:
         """One after the other, so that a single one is decoded at a time. A file that is no picture refuses them
         all."""
@@ -144,8 +148,8 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
         offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100
     ) -> PeoplePage:
         """Everybody, in the order they were enrolled in."""
-        people = await gallery().people(offset, limit)
-        total = gallery().count
+        people = await records().people(offset, limit)
+        total = records().count
         following = offset + len(people)
         return PeoplePage(
             people=[PersonInfo.of(person) for person in people],
@@ -156,17 +160,17 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
     @router.get("/people/{person_id}", responses=OF_PERSON)
     async def show_person(person_id: UUID) -> PersonDetails:
         """One person, and how many pictures they were enrolled with."""
-        return PersonDetails.of(await gallery().record(person_id))
+        return PersonDetails.of(await records().record(person_id))
 
     @router.patch("/people/{person_id}", responses=RENAME)
     async def rename_person(request: Request, person_id: UUID, new: NewName) -> PersonInfo:
         """Gives somebody another name."""
-        return PersonInfo.of(await gallery().rename(person_id, new.name, actor=_actor(request), now=time.time()))
+        return PersonInfo.of(await records().rename(person_id, new.name, actor=_actor(request), now=time.time()))
 
     @router.delete("/people/{person_id}", responses=OF_PERSON)
     async def erase_person(request: Request, person_id: UUID) -> ErasureInfo:
         """Erases somebody for good: from the disk, from memory and from all live streams. Backups keep theirs."""
-        return ErasureInfo.of(await gallery().erase(person_id, actor=_actor(request), now=time.time()))
+        return ErasureInfo.of(await records().erase(person_id, actor=_actor(request), now=time.time()))
 
     @router.post("/people/{person_id}/samples", status_code=status.HTTP_201_CREATED, **described(SAMPLES))
     async def add_samples(request: Request, person_id: UUID, response: Response) -> EnrolmentAnswer:
@@ -181,7 +185,7 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
     @router.get("/people/{person_id}/export", response_class=Response, responses=EXPORT)
     async def export_person(request: Request, person_id: UUID, *, embeddings: bool = False) -> Response:
         """Everything about one person as a file, for the person who asks for it. That it was asked for is logged."""
-        exported = await gallery().export(person_id, actor=_actor(request), now=time.time())
+        exported = await records().export(person_id, actor=_actor(request), now=time.time())
         content = await asyncio.to_thread(export_json, exported, with_embeddings=embeddings)
         headers = {"Content-Disposition": f'attachment; filename="person-{person_id}.json"', **_PRIVATE}
         return Response(content, media_type="application/json", headers=headers)

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from streamapp.errors import ModelMissing
 from streamapp.faces import Mode
 from streamapp.results import IdentityState
 from tests.enrolment.scripted_people import FACE, PortraitSource, script
@@ -55,6 +56,22 @@ async def test_the_life_of_a_person_in_the_gallery(start_bench: StartBench, tmp_
             ("renamed", "api"),
             ("erased", "api"),
         ]
+
+
+async def test_without_a_recogniser_people_are_still_shown_exported_and_erased(
+    start_bench: StartBench, tmp_path: Path
+) -> None:
+    async with gallery_bench(start_bench, tmp_path) as bench:
+        person = await enrolled(bench, 1, "Ada")
+        bench.runtime.models.identification.error = ModelMissing("no recogniser is installed")
+        path = f"/gallery/people/{person}"
+        assert [one["id"] for one in (await bench.http.get("/gallery/people")).json()["people"]] == [str(person)]
+        assert (await bench.http.get(f"{path}/export")).status_code == 200
+        assert (await bench.http.patch(path, json={"name": "Ada King"})).status_code == 200
+        for refused in (await enroll(bench, png(2)), await post(bench, "identify", png(1))):
+            assert (refused.status_code, problem(refused)) == (503, "model_missing")
+        assert (await bench.http.delete(path)).json() == {"person_id": str(person), "scrubbed": True}
+        assert (await bench.http.get("/gallery/people")).json()["total"] == 0
 
 
 async def test_no_answer_is_kept_by_anybody_or_has_an_embedding(start_bench: StartBench, tmp_path: Path) -> None:
