@@ -12,7 +12,7 @@ from streamapp.faces import Detector, Mode, Track, TrackState
 from streamapp.pipeline.keyframes import KeyframePolicy, KeyframeRequest
 
 LOOKS = 2
-"""Analyses until nothing about a face is left open: as many new as undecided keyframes in benchmarks.escalation, hall."""
+"""Analyses until nothing about a face is left open: benchmarks.escalation, hall, has as many undecided as new ones."""
 _SIDE_PX, _GAP_PX = 120.0, 200.0
 _SCORE, _QUALITY = 0.9, 0.5
 """A near face, well to be seen: nothing but the policy's times and open questions asks for another look."""
@@ -81,7 +81,7 @@ class Camera:
         return request
 
     def steps(self, request: KeyframeRequest) -> tuple[tuple[Ask, ...], ...]:
-        """The jobs of a keyframe, step by step as pipeline/escalation.py asks for them; those of a step side by side."""
+        """The jobs of a keyframe in the steps of pipeline/escalation.py; those of a step side by side."""
         lineup, faces, steps = self._lineup, len(request.targets), list[tuple[Ask, ...]]()
         if faces:
             steps.append((Ask(lineup.refinement, faces),))

@@ -119,6 +119,16 @@ class Costs:
     def operations_of(self, lineup: Lineup) -> dict[str, OperationCost]:
         return {name: _named(self.operation, name, "operation") for name in lineup.operations}
 
+    def notes(self, lineup: Lineup, machine: Machine) -> tuple[str, ...]:
+        """What the figures of a line-up on a machine rest on, a line each."""
+        device, models = self.device_of(machine), self.operations_of(lineup).values()
+        return (
+            f"stream ({self.stream.origin}): {self.stream.source}",
+            f"device {device.name} ({device.origin}): {device.source}",
+            *(f"{model.name} ({model.origin}): {model.item_ms:g} ms; {model.source}" for model in models),
+            f"price ({Origin.ASSUMED}): {machine.price_an_hour:g} an hour for a machine {machine.name}",
+        )
+
 
 _ADAPTER: TypeAdapter[Costs] = TypeAdapter(Costs)
 

@@ -95,9 +95,7 @@ def plan_fleets(base: Scenario, fleets: tuple[int, ...], sample: int) -> Iterato
         yield _plan(base, cameras, machines, runs, most, reason)
 
 
-def _plan(
-    base: Scenario, cameras: int, machines: int, runs: list[MachineRun], most: int, reason: Limit
-) -> FleetPlan:
+def _plan(base: Scenario, cameras: int, machines: int, runs: list[MachineRun], most: int, reason: Limit) -> FleetPlan:
     dropped = Counter[DropReason]()
     for run in runs:
         dropped += run.dropped
