@@ -15,7 +15,7 @@ from rich.console import Console
 from streamapp.errors import UsageError
 from streamapp.faces import Mode
 
-_PIPE_WIDTH = 160
+_PIPE_WIDTH = 200
 MAX_STREAMS = 64
 """Of each kind."""
 MAX_SECONDS = 600.0

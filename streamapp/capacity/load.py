@@ -48,11 +48,11 @@ class _Memory:
 async def put_load(request: LoadRequest) -> LoadReport:
     """Raises UsageError for a server that does not answer or refuses, Overloaded if it takes no more streams,
     SourceError if one does not come to be live."""
-    request.check()
+    await asyncio.to_thread(request.check)
     pictures = await asyncio.to_thread(camera_pictures, asset(CLIP), CLIP_S) if request.webrtc else []
     async with Target.open(request.address) as target:
         await target.status()
-        pid = _server_pid(request)
+        pid = await asyncio.to_thread(_server_pid, request)
         async with _streams(target, request, pictures) as opened:
             await _until_live(target, opened)
             await asyncio.sleep(SETTLE_S)
@@ -121,11 +121,11 @@ async def _measure(target: Target, request: LoadRequest, opened: Sequence[Opened
         stream.ages_ms = []
     before, start_s = await target.status(), time.monotonic()
     used, own_used_s = _cpu(pid), time.process_time()
-    memory.look(pid)
+    await asyncio.to_thread(memory.look, pid)
     after = before
     while (left_s := start_s + request.seconds - time.monotonic()) > 0:
         await asyncio.sleep(min(POLL_S, left_s))
-        memory.look(pid)
+        await asyncio.to_thread(memory.look, pid)
         after = await target.status()
         infos = {info.name: info for info in after.streams}
         for stream in opened:
