@@ -26,7 +26,8 @@ LEAST_FREE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is simulated. `machine` without GPUs: as many lanes as cores, which the streams slow down."""
+    """What is simulated. `machine` without GPUs: as many lanes as cores, which the streams slow down; with several,
+    each job goes to the one that would run it first."""
 
     costs: Costs
     machine: Machine
@@ -152,11 +153,8 @@ class _SimulatedMachine:
 
     def _submit(self, ask: Ask, owner: str, priority: Priority, deadline_s: float) -> SimulatedJob:
         job = SimulatedJob(ask, owner, priority, deadline_s, self._env.event())
-        self._place(ask).submit(job)
+        min(self._devices, key=SimulatedDevice.queue_delay_s).submit(job)
         return job
-
-    def _place(self, ask: Ask) -> SimulatedDevice:
-        return min(self._devices, key=lambda device: device.queue_delay_s())
 
 
 def _percentile(values: Sequence[float], percent: float) -> float:

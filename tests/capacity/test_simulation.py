@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -29,7 +28,7 @@ def scarce(memory_mb: float) -> Scenario:
 
 
 @pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SimulatedJob]]:
+def jobs(monkeypatch: pytest.MonkeyPatch) -> list[SimulatedJob]:
     """Every job that is submitted."""
     seen: list[SimulatedJob] = []
     submit = SimulatedDevice.submit
@@ -39,7 +38,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SimulatedJob]]:
         submit(device, job)
 
     monkeypatch.setattr(SimulatedDevice, "submit", noting)
-    yield seen
+    return seen
 
 
 @pytest.mark.parametrize(
