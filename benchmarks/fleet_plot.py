@@ -27,19 +27,9 @@ ONE_FACE = Traffic(faces_per_s=1.0)
 
 
 def main() -> None:
-    mpl.rcParams.update(
-        {
-            **{f"{name}.color": GREY for name in ("text", "xtick", "ytick")},
-            "axes.labelcolor": GREY,
-            "axes.edgecolor": GREY,
-            "axes.titlecolor": GREY,
-            "axes.titlesize": 11,
-            "svg.hashsalt": "streamapp",
-            "svg.fonttype": "none",
-            "font.size": 10,
-            "font.family": "sans-serif",
-        }
-    )
+    mpl.rcParams["svg.hashsalt"], mpl.rcParams["svg.fonttype"] = "streamapp", "none"
+    mpl.rcParams["text.color"] = mpl.rcParams["axes.labelcolor"] = mpl.rcParams["axes.edgecolor"] = GREY
+    mpl.rcParams["xtick.color"] = mpl.rcParams["ytick.color"] = GREY
     figure = Figure(figsize=(10, 4), layout="constrained")
     ages, prices = figure.subplots(1, 2)
     costs = read_costs()

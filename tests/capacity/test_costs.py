@@ -17,7 +17,9 @@ def test_every_lineup_and_machine_of_the_own_file_is_complete_and_says_where_its
         for machine in costs.machine:
             assert costs.notes(lineup, machine)
             costs.device_of(machine)
-    assert all(cost.source for cost in (*costs.operation, *costs.device, costs.stream))
+    assert all(cost.source for cost in costs.operation)
+    assert all(device.source for device in costs.device)
+    assert costs.stream.source
     assert all("benchmarks." in cost.source for cost in costs.operation if cost.origin is Origin.MEASURED)
 
 
