@@ -16,6 +16,7 @@ from streamapp.results import DropReason
 from streamapp.scheduler.api import Priority
 from streamapp.scheduler.job_queue import JobQueue, Shed, Waiting
 from streamapp.scheduler.local import MAX_BATCH_ITEMS
+from streamapp.scheduler.placement import DeviceView, Need, VariantCost
 from streamapp.zoo.buckets import BUCKETS
 
 JITTER = 0.2
@@ -110,6 +111,16 @@ class SimulatedDevice:
         now_s = self._env.now
         at_work_s = sum(max(0.0, until_s - now_s) for until_s in self._busy_until_s.values())
         return (at_work_s + self._waiting_s) / self.lanes
+
+    def view(self) -> DeviceView:
+        """As placement sees it."""
+        free, evictable = round(1e6 * self.free_mb), round(1e6 * self.evictable_mb)
+        return DeviceView(self.name, frozenset(self.resident), self.queue_delay_s(), free, evictable)
+
+    def need(self, ask: Ask) -> Need:
+        cost = self._operations[ask.operation]
+        variant = VariantCost(round(1e6 * cost.resident_mb), cost.load_s)
+        return Need({ask.operation: variant}, self.run_s(ask.operation, ask.items))
 
     def run_s(self, operation: str, items: int) -> float:
         """Expected of a batch."""

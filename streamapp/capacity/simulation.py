@@ -16,6 +16,7 @@ from streamapp.pipeline.escalation import DEADLINE_S
 from streamapp.pipeline.keyframes import KeyframeRequest
 from streamapp.results import DropReason
 from streamapp.scheduler.api import Priority
+from streamapp.scheduler.placement import place
 from streamapp.sections import SchedulerSettings
 
 FRAME_S = 0.1
@@ -27,7 +28,7 @@ LEAST_FREE = 0.05
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """What is simulated. `machine` without GPUs: as many lanes as cores, which the streams slow down; with several,
-    each job goes to the one that would run it first."""
+    the app's placement says which runs a job."""
 
     costs: Costs
     machine: Machine
@@ -153,8 +154,16 @@ class _SimulatedMachine:
 
     def _submit(self, ask: Ask, owner: str, priority: Priority, deadline_s: float) -> SimulatedJob:
         job = SimulatedJob(ask, owner, priority, deadline_s, self._env.event())
-        min(self._devices, key=SimulatedDevice.queue_delay_s).submit(job)
+        self._place(ask).submit(job)
         return job
+
+    def _place(self, ask: Ask) -> SimulatedDevice:
+        """Where it fits nowhere now, it waits, or is dropped, on the first one."""
+        if len(self._devices) == 1:
+            return self._devices[0]
+        views = [device.view() for device in self._devices]
+        name = place(self._devices[0].need(ask), views)
+        return next((device for device in self._devices if device.name == name), self._devices[0])
 
 
 def _percentile(values: Sequence[float], percent: float) -> float:

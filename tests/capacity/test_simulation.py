@@ -87,6 +87,14 @@ def test_faster_devices_and_more_of_them_do_more() -> None:
         assert better.drop_share < one.drop_share
 
 
+def test_four_devices_with_little_memory_share_the_models_between_them() -> None:
+    four = replace(scarce(1300.0), machine=COSTS.machine_named("gpu4"))
+    one = simulate(replace(four, machine=replace(four.machine, gpus=1)))
+    shared = simulate(four)
+    assert one.loads > 2 * shared.loads, "each device keeps what it has, and is asked for that"
+    assert shared.drop_share < one.drop_share
+
+
 def test_models_that_fit_stay_and_others_take_turns_or_are_refused() -> None:
     assert _loads(simulate(scarce(6000.0))) == (0, 0)
     turns = simulate(scarce(700.0))
