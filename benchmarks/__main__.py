@@ -43,6 +43,7 @@ SCRIPTS = (
     Script("scheduler", ("benchmarks.scheduler",), 300),
     Script("hosting", ("benchmarks.hosting",), 300),
     Script("escalation", ("benchmarks.escalation",), 1500),
+    Script("capacity", ("benchmarks.capacity",), 900),
     Script("budgets", ("benchmarks.budgets",), 1500),
     Script("gallery", ("benchmarks.gallery",), 900),
     Script("identify", ("benchmarks.identify",), 600),

@@ -15,9 +15,9 @@ from benchmarks.camera import FPS
 from benchmarks.contestants import Contestant
 from benchmarks.glass import Message, Seen
 from benchmarks.isolation import LOOPBACK
-from benchmarks.machine import sample_cpu
 from benchmarks.media import HD, VGA, Size
 from benchmarks.processes import Server
+from streamapp.capacity.processes import sample_cpu
 
 _PAGE = Path(__file__).parent / "page"
 _ORIGIN = "http://localhost:9"

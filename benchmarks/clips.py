@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -13,33 +12,19 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from benchmarks.media import Size, decoded, videos
+from streamapp.capacity.clip import FPS, IFRAME_EVERY, VP8, Coding, configure, encoded
 
-FPS = 30
 CLIP_S = 8
 CLIP_FRAMES = FPS * CLIP_S
 
 
-@dataclass(frozen=True, slots=True)
-class Coding:
-    """How a clip is encoded."""
-
-    codec: str
-    bit_rate: int
-    options: dict[str, str]
-
-
-VP8 = Coding("libvpx", 1_500_000, {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"})
-"""As a browser sends it."""
 H264 = Coding("libx264", 3_000_000, {"preset": "veryfast", "bf": "0", "sc_threshold": "0"})
 """As a camera sends it: no B-frames."""
 
 
-def encoded(coding: Coding, size: Size, *, iframe_every: int) -> list[bytes]:
-    """The coded pictures of a clip of `CLIP_S` seconds, the first an I-frame."""
-    coder = av.CodecContext.create(coding.codec, "w")
-    assert isinstance(coder, av.VideoCodecContext)
-    _configure(coder, coding, size, iframe_every)
-    return [bytes(packet) for packet in chain.from_iterable(map(coder.encode, (*_pictures(size), None)))]
+def vp8_pictures(size: Size) -> list[bytes]:
+    """The coded pictures of a clip of `CLIP_S` seconds, as a browser sends it, the first an I-frame."""
+    return encoded(_pictures(size), VP8, size.width, size.height, iframe_every=IFRAME_EVERY)
 
 
 def write_mp4(target: Path, coding: Coding, size: Size, *, iframe_every: int, loops: int) -> Path:
@@ -47,7 +32,7 @@ def write_mp4(target: Path, coding: Coding, size: Size, *, iframe_every: int, lo
     with av.open(str(target), "w", format="mp4") as sink:
         stream = sink.add_stream(coding.codec, rate=FPS, options=coding.options)
         assert isinstance(stream, VideoStream)
-        _configure(stream.codec_context, coding, size, iframe_every)
+        configure(stream.codec_context, coding, size.width, size.height, iframe_every)
         packets = list(chain.from_iterable(map(stream.encode, (*_pictures(size), None))))
         for loop in range(loops):
             for packet in packets:
@@ -65,13 +50,6 @@ def _later(packet: av.Packet[VideoStream], by_s: int) -> av.Packet[Stream]:
     copy.pts, copy.dts, copy.time_base = packet.pts + shift, packet.dts + shift, packet.time_base
     copy.stream, copy.is_keyframe = packet.stream, packet.is_keyframe
     return copy
-
-
-def _configure(coder: av.VideoCodecContext, coding: Coding, size: Size, iframe_every: int) -> None:
-    coder.width, coder.height, coder.pix_fmt = size.width, size.height, "yuv420p"
-    coder.bit_rate, coder.gop_size = coding.bit_rate, iframe_every
-    coder.framerate, coder.time_base = Fraction(FPS), Fraction(1, FPS)
-    coder.options = coding.options
 
 
 def _pictures(size: Size) -> Iterator[av.VideoFrame]:

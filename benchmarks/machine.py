@@ -1,10 +1,9 @@
-"""What was measured on, and how much processor time a process and its children took."""
+"""What was measured on, and on which of its cores."""
 
 from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,34 +76,3 @@ def on_core(core: int | None) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
-
-
-@dataclass(frozen=True, slots=True)
-class CpuSample:
-    """Processor seconds used by a process and its children so far, at a moment of `time.monotonic`."""
-
-    at_s: float
-    used_s: float
-
-    def percent_since(self, earlier: CpuSample) -> float:
-        """Use since `earlier`, in percent of one core."""
-        return 100 * (self.used_s - earlier.used_s) / max(self.at_s - earlier.at_s, 1e-9)
-
-
-def sample_cpu(pid: int) -> CpuSample:
-    """Of a process, its living children and those it has waited for. A process that has gone counts as 0."""
-    used_s = 0.0
-    try:
-        root = psutil.Process(pid)
-        family = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        family = []
-    for process in family:
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        used_s += times.user + times.system
-        if process.pid == pid:
-            used_s += times.children_user + times.children_system
-    return CpuSample(time.monotonic(), used_s)

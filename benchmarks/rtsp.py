@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.clips import CLIP_S, H264, write_mp4
-from benchmarks.machine import on_core, sample_cpu, split_cores
+from benchmarks.machine import on_core, split_cores
 from benchmarks.media import HD
 from benchmarks.processes import ROOT, Server, ServerFailed, free_port, running
 from benchmarks.report import Cell, Figure, Options, Table, parser, progress, publish
+from streamapp.capacity.processes import sample_cpu
 
 PYTHON_WITH_GSTREAMER = "/usr/bin/python3"
 PACKAGES = "python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"

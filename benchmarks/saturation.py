@@ -55,7 +55,7 @@ class Crops:
 async def measure_saturation(settings: Settings, quick: bool) -> tuple[list[Table], list[Figure]]:
     rounds = 2 if quick else 10
     async with Models.start(settings) as models:
-        shown = await _real_crops(models)
+        shown = await real_crops(models)
         await _scheduled(models, shown, 1.0)  # loads
         lanes = models.scheduler.state().lanes
         bare = {bucket: [_bare(settings, models, each, bucket) for each in shown] for bucket in BUCKETS}
@@ -105,7 +105,7 @@ async def measure_saturation(settings: Settings, quick: bool) -> tuple[list[Tabl
     return [table, by_model], figures
 
 
-async def _real_crops(models: Models) -> list[Crops]:
+async def real_crops(models: Models) -> list[Crops]:
     """Faces as a stream sees them, cut for every analysis model."""
     found: list[tuple[Image, Face]] = []
     for frame in hall()[4 * FPS :: FPS]:

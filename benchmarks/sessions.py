@@ -12,15 +12,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.clips import VP8, encoded
+from benchmarks.clips import vp8_pictures
 from benchmarks.contestants import Entry, contestants, serving, ways_of_use
 from benchmarks.detectors import measured_settings
 from benchmarks.isolation import enter
-from benchmarks.machine import CpuSample, on_core, sample_cpu, split_cores
+from benchmarks.machine import on_core, split_cores
 from benchmarks.media import VGA
 from benchmarks.peer_env import fastrtc_python
 from benchmarks.processes import ROOT, Server, ServerFailed
 from benchmarks.report import Cell, Figure, Options, Table, parser, progress, publish
+from streamapp.capacity.clip import VP8
+from streamapp.capacity.processes import CpuSample, sample_cpu
 
 FULL_RATE = 29.0
 COUNTS, SECONDS = (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 28), 6.0
@@ -117,7 +119,7 @@ def run_sessions(options: Options, only: Sequence[str]) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-sessions-")))
         progress(f"encoding a clip, {VGA}@30 VP8")
         clip = folder / "clip.pickle"
-        clip.write_bytes(pickle.dumps(encoded(VP8, VGA, iframe_every=60)))
+        clip.write_bytes(pickle.dumps(vp8_pictures(VGA)))
         servers = {name: stack.enter_context(serving(contestant, core)) for name, contestant in field.items()}
         for sessions in counts:
             for entry in tuple(entries):

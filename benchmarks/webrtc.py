@@ -19,12 +19,12 @@ from benchmarks.camera import write_camera
 from benchmarks.contestants import Entry, contestants, serving, ways_of_use
 from benchmarks.detectors import measured_settings
 from benchmarks.isolation import enter
-from benchmarks.machine import sample_cpu
 from benchmarks.media import HD, VGA, Size
 from benchmarks.outcomes import Outcome, figures, pair_tables, step_tables, summary_table
 from benchmarks.peer_env import fastrtc_python
 from benchmarks.processes import Server, ServerFailed
 from benchmarks.report import Options, parser, progress, publish
+from streamapp.capacity.processes import sample_cpu
 
 PAIRS, SECONDS = 5, 8.0
 QUICK_PAIRS, QUICK_SECONDS = 2, 4.0

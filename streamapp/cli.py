@@ -12,7 +12,17 @@ import typer
 import uvloop
 from rich.console import Console
 
-from streamapp import __version__, cli_evaluate, cli_gallery, cli_models, cli_plan, cli_replay, cli_run, cli_token
+from streamapp import (
+    __version__,
+    cli_bench,
+    cli_evaluate,
+    cli_gallery,
+    cli_models,
+    cli_plan,
+    cli_replay,
+    cli_run,
+    cli_token,
+)
 from streamapp.choices import Https
 from streamapp.doctor import CheckStatus, diagnose
 from streamapp.errors import ExitCode, StreamappError
@@ -35,6 +45,7 @@ app.add_typer(cli_gallery.gallery_app, name="gallery")
 app.add_typer(cli_evaluate.evaluate_app, name="evaluate")
 app.add_typer(cli_plan.plan_app, name="plan")
 app.add_typer(cli_token.token_app, name="token")
+app.add_typer(cli_bench.bench_app, name="bench")
 
 
 def main() -> None:

@@ -32,6 +32,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "cli_plan",
             "cli_live",
             "cli_token",
+            "cli_bench",
+            "capacity",
             "evaluation",
         ),
         *("cli_evaluate", "cli_evaluate_detection", "cli_evaluate_faces", "cli_evaluate_video"),

@@ -13,29 +13,18 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import av
-from aiortc import (
-    MediaStreamTrack,
-    RTCConfiguration,
-    RTCPeerConnection,
-    RTCRtpReceiver,
-    RTCRtpSender,
-    RTCSessionDescription,
-)
+from aiortc import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
 
 from benchmarks.contestants import Contestant, contestants
 from benchmarks.isolation import widen_aioice_to_loopback
 from benchmarks.processes import ServerFailed
+from streamapp.capacity.publisher import Publisher
 from streamapp.settings import Settings
 
-FPS = 30
 SETTLE_S = 2.5
-CONNECT_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,63 +37,25 @@ class Counts:
     """Of this process: near 100 the publishers are what is slow."""
 
 
-class CodedTrack(MediaStreamTrack):
-    """The same coded pictures again and again, at the camera's pace."""
-
-    kind = "video"
-
-    def __init__(self, pictures: Sequence[bytes], phase: float) -> None:
-        super().__init__()
-        self._pictures = pictures
-        self._phase_s = phase / FPS
-        self._sent = 0
-        self._start_s: float | None = None
-
-    async def recv(self) -> av.Packet[Any]:
-        now_s = time.monotonic()
-        if self._start_s is None:
-            self._start_s = now_s + self._phase_s
-        await asyncio.sleep(max(0.0, self._start_s + self._sent / FPS - now_s))
-        packet = av.Packet(self._pictures[self._sent % len(self._pictures)])
-        packet.pts, packet.time_base = self._sent, Fraction(1, FPS)
-        self._sent += 1
-        return packet
-
-
-class Publisher:
+class CountingPublisher:
     """One session. `results` and `pictures` count what came back."""
 
     def __init__(self, contestant: Contestant, pictures: Sequence[bytes], phase: float, *, receive_video: bool) -> None:
         self.results = 0
         self.pictures = 0
         self._contestant = contestant
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._connected = asyncio.Event()
-        channel = self._pc.createDataChannel(contestant.label, ordered=False, maxRetransmits=0)
-        channel.on("message", self._on_message)
-        track = CodedTrack(pictures, phase)
-        direction = "sendrecv" if receive_video else "sendonly"
-        transceiver = self._pc.addTransceiver(track, direction=direction)
-        codecs = RTCRtpSender.getCapabilities("video").codecs
-        transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType == "video/VP8"])
-        self._count_pictures(transceiver.receiver)
-        self._pc.on("connectionstatechange", self._on_state)
+        self._publisher = Publisher(
+            pictures, phase, self._on_message, label=contestant.label, returns_video=receive_video
+        )
+        self._count_pictures(self._publisher.transceiver.receiver)
 
     async def connect(self, url: str) -> None:
         """Raises ServerFailed, TimeoutError."""
-        await self._pc.setLocalDescription(await self._pc.createOffer())
-        answer = await asyncio.to_thread(self._contestant.answer, url, self._pc.localDescription.sdp)
-        await self._pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            await self._connected.wait()
+        await self._publisher.connect(lambda offer: asyncio.to_thread(self._contestant.answer, url, offer))
         await asyncio.to_thread(self._contestant.start, url)
 
     async def close(self) -> None:
-        await self._pc.close()
-
-    def _on_state(self) -> None:
-        if self._pc.connectionState == "connected":
-            self._connected.set()
+        await self._publisher.close()
 
     def _on_message(self, _: str | bytes) -> None:
         self.results += 1
@@ -123,7 +74,8 @@ async def publish(
     contestant: Contestant, url: str, sessions: int, pictures: Sequence[bytes], *, receive_video: bool, seconds: float
 ) -> Counts:
     publishers = [
-        Publisher(contestant, pictures, number / sessions, receive_video=receive_video) for number in range(sessions)
+        CountingPublisher(contestant, pictures, number / sessions, receive_video=receive_video)
+        for number in range(sessions)
     ]
     try:
         for publisher in publishers:

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 import av
 
 from benchmarks.detectors import BareMediaPipe, measured_settings, screening_weights
-from benchmarks.machine import CpuSample, sample_cpu
+from streamapp.capacity.processes import CpuSample, sample_cpu
 from streamapp.choices import DecoderPlace
 from streamapp.frame import Image
 from streamapp.runtime import Runtime

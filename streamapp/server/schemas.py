@@ -213,6 +213,7 @@ class ModelRunState(BaseModel):
 
     done: int
     failed: int
+    items: int = Field(description="Pictures and crops in the jobs that are done.")
     circuit: str = Field(description="closed, open (left alone after failures) or half_open")
     batch_ms: float | None = Field(description="Median of the last batches.")
     items_per_batch: float | None

@@ -157,6 +157,7 @@ def queue_state(state: SchedulerState) -> JobQueueState:
             name: ModelRunState(
                 done=operation.done,
                 failed=operation.failed,
+                items=operation.items,
                 circuit=operation.circuit,
                 batch_ms=round(median(operation.run_s) * 1e3, 2) if operation.run_s else None,
                 items_per_batch=round(operation.items / operation.batches, 2) if operation.batches else None,
