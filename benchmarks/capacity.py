@@ -29,9 +29,9 @@ from streamapp.frame import Image
 from streamapp.models import Models
 from streamapp.pipeline.escalation import DEADLINE_S
 from streamapp.pipeline.keyframes import KeyframeRequest
-from streamapp.runtime import tune_process
 from streamapp.scheduler.api import Done, Job, Outcome, Priority
 from streamapp.settings import Settings
+from streamapp.tuning import tune_process
 from streamapp.zoo.base import Crop, Letterboxed, Operation
 from streamapp.zoo.crops import letterbox
 from streamapp.zoo.mtcnn_operations import FacePatch, face_patch

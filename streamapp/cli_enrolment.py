@@ -112,7 +112,8 @@ def verify(first: _Photo, second: _Photo) -> None:
         says = "the same person" if found.is_same else "not the same person"
         typer.echo(f"{says}: similarity {found.score.level:.2f}, {found.threshold:.2f} is needed")
         for score in found.score.scores:
-            typer.echo(f"  {score.model}: cosine {score.cosine:.3f}, level {score.level:.2f}")
+            licence = models.registry.manifest.licence_of(score.model)
+            typer.echo(f"  {score.model}: cosine {score.cosine:.3f}, level {score.level:.2f} (weights: {licence})")
         return ExitCode.OK if found.is_same else ExitCode.CHECK_FAILED
 
     code = _with_models(work)

@@ -65,12 +65,25 @@ def print_live(status: Status, console: Console) -> None:
 
 
 def _resident(memory: MemoryState) -> Table:
-    table = Table("resident", "MB", "weights", "arena", "workspace", "batches", "leases", "idle s", "run by")
+    table = Table(
+        "resident",
+        "MB",
+        "weights",
+        "arena",
+        "workspace",
+        "batches",
+        "leases",
+        "idle s",
+        "run by",
+        "licence of the weights",
+    )
     for model in memory.resident:
         parts = [memory.by_owner_mb.get(f"{model.variant}/{part}", 0.0) for part in ("weights", "arena", "workspace")]
         sizes = [f"{size:.1f}" for size in (model.mb, *parts)]
         batches = ", ".join(map(str, model.batches))
-        table.add_row(model.variant, *sizes, batches, str(model.leases), f"{model.idle_s:.0f}", model.provider)
+        table.add_row(
+            model.variant, *sizes, batches, str(model.leases), f"{model.idle_s:.0f}", model.provider, model.licence
+        )
     return table
 
 

@@ -62,13 +62,31 @@ def _show_live(address: str, as_json: bool) -> None:
 def _print(found: Plan, console: Console) -> None:
     where = f"on {found.device} in {_mb(found.budget_bytes)} MB"
     title = f"Profile {found.profile} {where}, batches up to {found.largest_batch}"
-    table = Table("variant", "task", "MB", "to load", "number is", "fate", title=title, title_justify="left")
+    table = Table(
+        "variant",
+        "task",
+        "MB",
+        "to load",
+        "number is",
+        "fate",
+        "licence of the weights",
+        title=title,
+        title_justify="left",
+    )
     for column in (2, 3):
         table.columns[column].justify = "right"
     colours = {Fate.RESIDENT: "green", Fate.SWAPS: "yellow", Fate.CANNOT_RUN: "red"}
     for p in found.placements:
         fate = f"[{colours[p.fate]}]{p.fate}[/]"
-        table.add_row(p.variant, p.task, _mb(p.resident_bytes), f"+{_mb(p.loading_bytes)}", p.source, fate)
+        table.add_row(
+            p.variant,
+            p.task,
+            _mb(p.resident_bytes),
+            f"+{_mb(p.loading_bytes)}",
+            p.source,
+            fate,
+            p.licence or "not known",
+        )
     console.print(table)
     console.print(
         f"One process takes {_mb(found.needed_bytes)} MB: context {_mb(found.context_bytes)}, resident "

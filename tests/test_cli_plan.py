@@ -30,6 +30,7 @@ def test_the_table_says_what_becomes_of_every_model_and_what_is_compared() -> No
     assert "swaps" in rows["adaface-ir101"]
     assert "manifest" in rows["adaface-ir101"]
     assert "not known" in rows["deepfake-vit-v2-fp16"]
+    assert "MIT" in rows["adaface-ir101"]
     assert "6084 of 6000 MB" in result.stdout
     assert "All of it would stay resident in" in result.stdout
 

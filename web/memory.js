@@ -32,8 +32,9 @@ function show({ overall_status: overall, gpu, profile, memory, jobs }) {
     model.batches.join(", "),
     model.leases ? `in use by ${model.leases}` : `idle for ${Math.round(model.idle_s)} s`,
     model.provider,
+    model.licence,
   ]);
-  const heads = ["model", "MB", "number is", "batches", "now", "run by"];
+  const heads = ["model", "MB", "number is", "batches", "now", "run by", "licence"];
   find("resident").replaceChildren(rows.length ? tableOf(heads, rows, ["MB"]) : note("No model is loaded. They are when a stream or a picture needs them."));
   const degraded = Object.entries(memory.degraded).map(([variant, reason]) => `${variant}: ${reason}`);
   put("degraded", degraded.join("; "));
@@ -78,8 +79,8 @@ async function plan(event) {
   try {
     const query = new URLSearchParams({ budget_mb: find("plan-budget").value, profile: find("plan-profile").value });
     const { plan: found, needed_bytes: needed, everything_resident_bytes: all, lacks, separate_services: separate } = await ask(`/plan?${query}`);
-    const rows = found.placements.map((one) => [one.variant, one.task, (one.resident_bytes / MB).toFixed(0), `+${(one.loading_bytes / MB).toFixed(0)}`, one.source, one.fate]);
-    find("plan").replaceChildren(tableOf(["model", "task", "MB", "to load", "number is", "fate"], rows, ["MB", "to load"]));
+    const rows = found.placements.map((one) => [one.variant, one.task, (one.resident_bytes / MB).toFixed(0), `+${(one.loading_bytes / MB).toFixed(0)}`, one.source, one.fate, one.licence || "not known"]);
+    find("plan").replaceChildren(tableOf(["model", "task", "MB", "to load", "number is", "fate", "licence"], rows, ["MB", "to load"]));
     put("plan-sum", `${lacks ? `${lacks}. ` : ""}One process takes ${mb(needed / MB)}; with ${mb(all / MB)} everything would stay. ${separate.services} services with a limit each add up to ${separate.limits_mb} of ${separate.card_mb} MB.`);
   } catch (error) {
     const { title, advice } = explain(error);

@@ -19,10 +19,12 @@ export class Why {
     this.#body.replaceChildren(line("Asking the server"));
     if (!this.#parts.dialog.open) this.#parts.dialog.showModal();
     try {
-      const { identity, not_said: notSaid } = await explainTrack(stream, track);
+      const { identity, not_said: notSaid, licences } = await explainTrack(stream, track);
       const missing = Object.entries(notSaid).map(([kind, code]) => [kind.replaceAll("_", " "), skippedFor(code)]);
       const parts = identity ? identityParts(identity) : [line("It was compared with nobody: that is done in mode full.")];
       if (missing.length) parts.push(...table("Not said", ["what", "why"], missing));
+      const weights = Object.entries(licences).map(([model, licence]) => `${model}: ${licence}`);
+      if (weights.length) parts.push(element("p.note", {}, `Licences of the weights: ${weights.join("; ")}.`));
       this.#body.replaceChildren(...parts);
     } catch (error) {
       const { title, advice } = explain(error);

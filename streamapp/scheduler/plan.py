@@ -7,7 +7,7 @@ room for the largest of those that do not: they take turns in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from streamapp.choices import Profile
@@ -52,6 +52,8 @@ class Placement:
     """What loading takes beside it."""
     source: CostSource
     """Where the numbers come from."""
+    licence: str
+    """Of the weights; empty: not known."""
 
     @property
     def peak_bytes(self) -> int:
@@ -150,19 +152,22 @@ def _placements(
         fits = holding.total_bytes <= room
         fate = Fate.SWAPS if fits else Fate.CANNOT_RUN
         found.append(
-            Placement(variant.name, variant.task, fate, holding.resident_bytes, holding.loading_bytes, known.source)
+            Placement(
+                variant.name,
+                variant.task,
+                fate,
+                holding.resident_bytes,
+                holding.loading_bytes,
+                known.source,
+                variant.licence,
+            )
         )
     order = sorted(found, key=lambda p: (-TASK_WEIGHTS[p.task], p.resident_bytes, p.variant))
     resident: set[str] = set()
     for placement in order:
         if placement.fate is not Fate.CANNOT_RUN and _fit(order, resident | {placement.variant}, room):
             resident.add(placement.variant)
-    return tuple(
-        Placement(p.variant, p.task, Fate.RESIDENT, p.resident_bytes, p.loading_bytes, p.source)
-        if p.variant in resident
-        else p
-        for p in order
-    )
+    return tuple(replace(p, fate=Fate.RESIDENT) if p.variant in resident else p for p in order)
 
 
 def _fit(placements: Sequence[Placement], resident: set[str], room: int) -> bool:

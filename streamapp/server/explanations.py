@@ -127,3 +127,12 @@ class TrackExplanation(BaseModel):
     track: TrackResult
     identity: IdentityExplanation | None = Field(description="Null where the face was compared with nobody.")
     not_said: dict[str, str] = Field(description="What the mode asks for and this face does not have: the code of why.")
+    licences: dict[str, str] = Field(description="Of the weights of every model named here.")
+
+
+def named_models(track: TrackResult, identity: IdentityExplanation | None) -> list[str]:
+    """The models in what is said of a track, each once."""
+    analyses = [getattr(analysis, "model", "") for analysis in track.analyses.values()]
+    compared = [model for one in (identity.candidates if identity else ()) for model in one.models]
+    named = " + ".join([*analyses, *compared]).split(" + ")
+    return sorted({name for name in named if name})

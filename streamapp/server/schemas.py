@@ -190,6 +190,7 @@ class ResidentState(BaseModel):
     batches: list[int] = Field(description="The batch sizes it is run with.")
     leases: int
     idle_s: float
+    licence: str = Field(description="Of the weights.")
 
 
 class MemoryState(BaseModel):

@@ -28,6 +28,7 @@ from streamapp.server.schemas import (
     ServiceHealth,
 )
 from streamapp.zoo.lineup import System, systems_of
+from streamapp.zoo.manifest import Manifest
 from streamapp.zoo.ort_session import CUDA
 from streamapp.zoo.session import Device
 from streamapp.zoo.spec import Variant
@@ -118,7 +119,7 @@ def gpu_in_use(snapshot: ResidencySnapshot) -> str | None:
     return snapshot.device if any(CUDA in model.provider for model in snapshot.resident) else None
 
 
-def memory_state(snapshot: ResidencySnapshot) -> MemoryState:
+def memory_state(snapshot: ResidencySnapshot, manifest: Manifest) -> MemoryState:
     return MemoryState(
         device=snapshot.device,
         total_mb=round(snapshot.total_bytes / MB, 1),
@@ -136,6 +137,7 @@ def memory_state(snapshot: ResidencySnapshot) -> MemoryState:
                 batches=list(model.buckets),
                 leases=model.leases,
                 idle_s=round(model.idle_s, 1),
+                licence=manifest.licence_of(model.variant),
             )
             for model in snapshot.resident
         ],

@@ -120,6 +120,11 @@ class Manifest:
     def for_task(self, task: Task) -> tuple[Variant, ...]:
         return tuple(variant for variant in self.variants if variant.task is task)
 
+    def licence_of(self, name: str) -> str:
+        """Of a variant's weights, as it is shown."""
+        licences = (variant.licence for variant in self.variants if variant.name == name)
+        return next(licences, "") or "not known"
+
     def named(self, name: str, task: Task | None = None) -> Variant:
         """Raises UsageError, listing the known names, if there is no such variant (of that task)."""
         eligible = self.variants if task is None else self.for_task(task)

@@ -57,6 +57,7 @@ def test_a_card_says_why_and_a_face_that_is_gone_says_that(camera_browser: Brows
         expect(dialog).to_contain_text("Unknown, nobody is enrolled yet")
         expect(dialog).to_contain_text("best likeness")
         expect(dialog).to_contain_text("no model installed")
+        expect(dialog).to_contain_text("Licences of the weights: ")
         save_screenshot(page, "console-why")
         page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()

@@ -44,6 +44,7 @@ def test_every_loaded_model_is_shown_with_its_size_and_what_runs_it(browser: Bro
         expect(page.locator("#on-gpu")).to_contain_text("no GPU is in use")
         for model in memory(server)["resident"]:
             row = page.locator("#resident tr", has=page.get_by_role("cell", name=model["variant"], exact=True))
+            expect(row).to_contain_text(model["licence"])
             expect(row).to_contain_text(model["provider"])
             expect(row).to_contain_text("measured" if model["measured"] else "estimated")
         expect(page.locator("#legend")).to_contain_text("unaccounted")

@@ -98,7 +98,7 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
             gpu=gpu_in_use(snapshot),
             profile=runtime.models.lineup.profile,
             privacy=runtime.settings.privacy.blur_unknown,
-            memory=memory_state(snapshot),
+            memory=memory_state(snapshot, runtime.models.registry.manifest),
             jobs=queue_state(runtime.models.scheduler.state()),
             streams=[StreamInfo.of(session, runtime.recordings.of(session)) for session in sessions],
             events=None if runtime.events is None else EventsState.of(runtime.events.state),

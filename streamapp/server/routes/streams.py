@@ -15,7 +15,7 @@ from streamapp.results import FrameResult
 from streamapp.runtime import Runtime
 from streamapp.server import streaming
 from streamapp.server.added_streams import AddedStreams
-from streamapp.server.explanations import IdentityExplanation, TrackExplanation
+from streamapp.server.explanations import IdentityExplanation, TrackExplanation, named_models
 from streamapp.server.openapi import problem_responses, sends
 from streamapp.server.schemas import StreamInfo, StreamRequest
 from streamapp.server.stream_schemas import StreamChange, StreamTrial, TrialRequest
@@ -125,12 +125,15 @@ def streams_router(runtime: Runtime, streams: AddedStreams) -> APIRouter:
             raise NotFound(f"stream {name} shows no track {track_id} now")
         identity = session.escalator.board.identity(track_id) if session.escalator else None
         name_of = runtime.models.name_of
+        explained = None if identity is None else IdentityExplanation.of(identity.decision, name_of)
+        licence_of = runtime.models.registry.manifest.licence_of
         return TrackExplanation(
             stream=name,
             frame=result.frame,
             track=track,
-            identity=None if identity is None else IdentityExplanation.of(identity.decision, name_of),
+            identity=explained,
             not_said=dict(track.skipped),
+            licences={model: licence_of(model) for model in named_models(track, explained)},
         )
 
     @router.post(

@@ -230,6 +230,9 @@ async def test_a_live_track_is_enrolled_named_rejected_and_forgotten(start_bench
         await bench.http.delete(f"/gallery/people/{person}")
         why = await bench.http.get("/streams/hall/tracks/1/why")
         assert person not in json.dumps(why.json()["identity"])
+        manifest = bench.runtime.models.registry.manifest
+        assert set(why.json()["licences"]) >= {*RECOGNISERS}
+        assert all(manifest.licence_of(model) == licence for model, licence in why.json()["licences"].items())
 
 
 async def test_streams_and_tracks_that_are_not_there(start_bench: StartBench, tmp_path: Path) -> None:
