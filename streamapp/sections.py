@@ -6,7 +6,16 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    IPvAnyNetwork,
+    SecretStr,
+    model_validator,
+)
 
 from streamapp.choices import (
     Backend,
@@ -231,13 +240,18 @@ class SchedulerSettings(_Section):
     queue_size: Annotated[int, Field(ge=1)] = Field(256, description="Jobs that may wait; then the least urgent goes.")
 
 
+def _none_as_word(value: object) -> object:
+    """TOML has no null."""
+    return None if value == "none" else value
+
+
 class RecordingSettings(_Section):
     dir: Path = Field(Path("recordings"), description="Where recordings made over HTTP or on the page are kept.")
-    max_age_days: Annotated[float | None, Field(gt=0)] = Field(
-        30.0, description="Recordings that ended longer ago are removed; null: none are, for their age."
+    max_age_days: Annotated[float | None, Field(gt=0), BeforeValidator(_none_as_word)] = Field(
+        30.0, description="Recordings that ended longer ago are removed; `none`: none are, for their age."
     )
-    max_bytes: Annotated[int | None, Field(ge=1)] = Field(
-        20_000_000_000, description="Of all recordings together; the oldest go first. null: no limit."
+    max_bytes: Annotated[int | None, Field(ge=1), BeforeValidator(_none_as_word)] = Field(
+        20_000_000_000, description="Of all recordings together; the oldest go first. `none`: no limit."
     )
     max_seconds: Annotated[float, Field(gt=0)] = Field(
         3600.0, description="A longer recording goes on in a new one at the next I-frame."

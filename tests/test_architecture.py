@@ -48,7 +48,7 @@ PURE = ("choices", "tracking", "geometry", "faces", "findings", "results")
 PURE_FILES = (
     *(f"gallery/{name}.py" for name in ("gate", "identity_votes", "identity_rules", "fusion", "search")),
     *(f"events/{name}.py" for name in ("visits", "outages", "search")),
-    *("pipeline/schedule.py", "replay/differences.py"),
+    *("pipeline/schedule.py", "replay/differences.py", "scheduler/placement.py"),
 )
 IMPURE_MODULES = {"time", "socket", "threading", "asyncio", "os", "pathlib", "random", "logging", "subprocess"}
 MAX_LINES = 300

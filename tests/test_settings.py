@@ -150,3 +150,17 @@ def test_a_certificate_is_made_or_named_not_both(tmp_path: Path) -> None:
 def test_the_token_for_commands_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMAPP_TOKEN", "sapp_x")
     assert load_settings().server.port == 8000
+
+
+@pytest.mark.parametrize("name", ["max_age_days", "max_bytes"])
+def test_a_limit_of_recordings_can_be_lifted(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert getattr(load_settings().recording, name) is not None
+    Path("streamapp.toml").write_text(f'[recording]\n{name} = "none"\n')
+    assert getattr(load_settings().recording, name) is None
+    Path("streamapp.toml").unlink()
+    monkeypatch.setenv(f"STREAMAPP_RECORDING__{name.upper()}", "none")
+    assert getattr(load_settings().recording, name) is None
+    monkeypatch.setenv(f"STREAMAPP_RECORDING__{name.upper()}", "much")
+    with pytest.raises(SettingsError, match=name):
+        load_settings()

@@ -35,6 +35,7 @@ export class EditForm {
     this.#find("edit-source").value = stream.source;
     this.#find("edit-hint").hidden = !stream.source.includes("***");
     this.#find("edit-mode").value = stream.mode;
+    this.#find("edit-privacy").checked = stream.privacy;
     this.#find("edit-record").checked = isRecorded(stream);
     this.#find("edit-error").textContent = "";
     this.#dialog.showModal();
@@ -42,14 +43,15 @@ export class EditForm {
   }
 
   async #submit(onChange) {
-    const { name, source, mode } = this.#stream;
+    const { name, source, mode, privacy } = this.#stream;
     const now = {
       name: this.#find("edit-name").value.trim(),
       source: this.#find("edit-source").value.trim(),
       mode: this.#find("edit-mode").value,
+      privacy: this.#find("edit-privacy").checked,
       record: this.#find("edit-record").checked,
     };
-    const before = { name, source, mode, record: isRecorded(this.#stream) };
+    const before = { name, source, mode, privacy, record: isRecorded(this.#stream) };
     const change = Object.fromEntries(Object.entries(now).filter(([key, value]) => value !== before[key]));
     const save = this.#find("edit-save");
     save.disabled = true;

@@ -23,6 +23,9 @@ class StreamChange(BaseModel):
     source: SourceText | None = None
     mode: Mode | None = None
     record: bool | None = None
+    privacy: bool | None = Field(
+        None, description="Blur who is not enrolled; also where false if that is the server's."
+    )
 
 
 class TrialRequest(BaseModel):

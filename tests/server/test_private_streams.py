@@ -75,6 +75,17 @@ async def test_a_client_may_switch_it_on_and_never_off(
         assert [shows_the_face(jpeg) for jpeg in (snapshot, motion)] == [not private] * 2
 
 
+async def test_a_stream_is_made_private_and_open_again_by_a_change(start_bench: StartBench) -> None:
+    async with start_bench() as bench:
+        session = await added(bench)
+        path = f"/streams/{session.name}"
+        for wanted in (True, False):
+            changed = await bench.http.patch(path, json={"privacy": wanted})
+            assert (changed.status_code, changed.json()["privacy"]) == (200, wanted)
+            assert bench.runtime.stream(session.name).private is wanted
+        assert (await bench.http.patch(path, json={"mode": "fast"})).json()["privacy"] is False
+
+
 @pytest.mark.parametrize("codec", ["video/H264", "video/VP8"])
 async def test_viewers_get_no_picture_as_the_camera_coded_it(
     start_bench: StartBench, monkeypatch: pytest.MonkeyPatch, codec: str

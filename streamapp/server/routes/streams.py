@@ -79,9 +79,9 @@ def streams_router(runtime: Runtime, streams: AddedStreams) -> APIRouter:
 
     @router.patch("/{name}", responses=problem_responses(_CHANGING_PROBLEMS))
     async def change_stream(name: str, wanted: StreamChange) -> StreamInfo:
-        """Changes a stream that was added; what is left out stays. With another name, source or mode it starts anew:
-        its viewers connect again, its frames are counted from 0. In a shown address, *** may stay where the user name
-        and password were, as long as scheme, host and port are the same."""
+        """Changes a stream that was added; what is left out stays. With another name, source, mode or privacy it starts
+        anew: its viewers connect again, its frames are counted from 0. In a shown address, *** may stay where the user
+        name and password were, as long as scheme, host and port are the same."""
         return info(await streams.change(name, wanted))
 
     @router.delete("/{name}", status_code=status.HTTP_204_NO_CONTENT, responses=problem_responses(_NO_STREAM))
