@@ -166,9 +166,7 @@ class RemoteScheduler:
         """Sends what waited, in its order."""
         self._writer = writer
         for asked in self._asked.values():
-            if asked.gives_up is not None:
-                asked.gives_up.cancel()
-                asked.gives_up = None
+            _stop_waiting(asked)
             self._send_job(asked)
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -216,6 +214,7 @@ class RemoteScheduler:
             self._send(asked.message)
 
     def _await_link(self, asked: _Asked) -> None:
+        _stop_waiting(asked)
         left_s = max(0.0, asked.deadline_s - time.monotonic())
         asked.gives_up = asyncio.get_running_loop().call_later(left_s, self._give_up, asked)
 
@@ -226,11 +225,10 @@ class RemoteScheduler:
         self._forget(asked)
 
     def _forget(self, asked: _Asked) -> None:
-        """It has ended, and nobody looks at its buffers."""
-        if asked.gives_up is not None:
-            asked.gives_up.cancel()
-        del self._asked[asked.message.number]
-        self._arena.release(asked.place)
+        """It has ended, and nobody looks at its buffers. Idempotent."""
+        _stop_waiting(asked)
+        if self._asked.pop(asked.message.number, None) is not None:
+            self._arena.release(asked.place)
 
     def _send(self, message: Message) -> None:
         if self._writer is not None:
@@ -239,9 +237,14 @@ class RemoteScheduler:
     def _close(self) -> None:
         self._closed = True
         for asked in self._asked.values():
-            if asked.gives_up is not None:
-                asked.gives_up.cancel()
+            _stop_waiting(asked)
             _settle(asked, ENDING)
+
+
+def _stop_waiting(asked: _Asked) -> None:
+    if asked.gives_up is not None:
+        asked.gives_up.cancel()
+        asked.gives_up = None
 
 
 def _settle(asked: _Asked, outcome: Outcome[Any]) -> None:

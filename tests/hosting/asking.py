@@ -100,6 +100,9 @@ class Elsewhere:
         self.residency = ScriptedResidency()
         self.why_calls = 0
         self.silenced = 0
+        self.may_tell = asyncio.Event()
+        """Why it is gone."""
+        self.may_tell.set()
         self._listener = listener
         self._serving: asyncio.Task[None] | None = None
 
@@ -117,6 +120,7 @@ class Elsewhere:
 
     async def why_gone(self) -> str:
         self.why_calls += 1
+        await self.may_tell.wait()
         return WHY
 
     def on_silence(self) -> None:

@@ -173,6 +173,43 @@ async def test_while_nobody_is_there_jobs_wait_until_their_deadline(tmp_path: Pa
         await nothing_held(scheduler)
 
 
+async def test_a_job_asked_for_before_it_is_known_why_waits_once_and_runs_past_its_deadline(tmp_path: Path) -> None:
+    """As one here would: what has begun in time comes to its end."""
+    begun, opened = gate("slow")
+    async with linked(tmp_path) as (scheduler, elsewhere):
+        elsewhere.may_tell.clear()
+        await elsewhere.go()
+        await until(lambda: elsewhere.why_calls == 1)
+        asked = asyncio.create_task(scheduler.submit(job(4, name="slow", within_s=1.0)))
+        await until(lambda: scheduler.waiting == 1)
+        elsewhere.may_tell.set()
+        await elsewhere.come()
+        await until(begun.is_set)
+        deadline = asyncio.get_running_loop().create_task(asyncio.sleep(1.1))
+        await asyncio.wait((deadline, asked), return_when=asyncio.FIRST_COMPLETED)
+        assert not asked.done()
+        opened.set()
+        outcome = await asked
+        assert isinstance(outcome, Done)
+        assert list(outcome.values) == [4.0]
+        await nothing_held(scheduler)
+
+
+async def test_a_job_given_up_and_cancelled_at_once_ends_once(tmp_path: Path) -> None:
+    async with linked(tmp_path) as (scheduler, elsewhere):
+        await elsewhere.go()
+        await until(lambda: scheduler.snapshot().lost is not None)
+        task = asyncio.create_task(scheduler.submit(job(1)))
+        await until(lambda: scheduler.waiting == 1)
+        (asked,) = scheduler._asked.values()
+        scheduler._give_up(asked)
+        task.cancel()
+        await asyncio.wait((task,))
+        assert task.cancelled()
+        await nothing_held(scheduler)
+        await elsewhere.come()
+
+
 async def test_another_side_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with linked(tmp_path) as (scheduler, elsewhere):
         monkeypatch.setattr(client, "SILENT_S", 0.0)
