@@ -82,12 +82,11 @@ _VERIFIED: dict[str, Any] = {
 }
 _CLOSED = {
     Overloaded.code: "too much is asked at once; come back after Retry-After seconds",
-    **MODEL_PROBLEMS,
     GalleryUnusable.code: "the gallery's file or key is damaged, of a newer version or not the right one",
     GalleryInUse.code: "another process has the gallery open",
     GalleryError.code: "the gallery could not be read or written",
 }
-_UNAVAILABLE = _CLOSED | {"overloaded": "too many pictures are in hand; come back after Retry-After seconds"}
+_UNAVAILABLE = _CLOSED | MODEL_PROBLEMS | {"overloaded": "too many pictures are in hand; come back after Retry-After seconds"}
 _REFUSED = {
     RefusedBecause.PICTURES: "no picture passes; `pictures` says why, one by one, each with its codes",
     RefusedBecause.DIFFERENT_PEOPLE: "the pictures show different people, or not the one enrolled",
@@ -136,7 +135,7 @@ OF_PEOPLE = problem_responses({503: _CLOSED})
 OF_PERSON = problem_responses(_NO_PERSON)
 RENAME = problem_responses(_NO_PERSON | {422: {EnrolmentInvalid.code: "the name is empty or too long"}})
 EXPORT = sends("application/json") | OF_PERSON
-REJECT = problem_responses(_NO_PERSON | {404: {NotFound.code: "no such person, stream or track"}})
+REJECT = problem_responses({404: {NotFound.code: "no such person, stream or track"}, 503: _CLOSED | MODEL_PROBLEMS})
 
 
 def described(route: Description) -> dict[str, Any]:
