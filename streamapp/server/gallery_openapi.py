@@ -86,7 +86,9 @@ _CLOSED = {
     GalleryInUse.code: "another process has the gallery open",
     GalleryError.code: "the gallery could not be read or written",
 }
-_UNAVAILABLE = _CLOSED | MODEL_PROBLEMS | {"overloaded": "too many pictures are in hand; come back after Retry-After seconds"}
+_UNAVAILABLE = (
+    _CLOSED | MODEL_PROBLEMS | {"overloaded": "too many pictures are in hand; come back after Retry-After seconds"}
+)
 _REFUSED = {
     RefusedBecause.PICTURES: "no picture passes; `pictures` says why, one by one, each with its codes",
     RefusedBecause.DIFFERENT_PEOPLE: "the pictures show different people, or not the one enrolled",
