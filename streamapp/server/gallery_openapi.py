@@ -80,15 +80,17 @@ _VERIFIED: dict[str, Any] = {
     "missing": [],
     "pictures": [_PICTURE, _PICTURE],
 }
-_CLOSED = {
+_CLOSED: Mapping[str, str] = {
     Overloaded.code: "too much is asked at once; come back after Retry-After seconds",
     GalleryUnusable.code: "the gallery's file or key is damaged, of a newer version or not the right one",
     GalleryInUse.code: "another process has the gallery open",
     GalleryError.code: "the gallery could not be read or written",
 }
-_UNAVAILABLE = (
-    _CLOSED | MODEL_PROBLEMS | {"overloaded": "too many pictures are in hand; come back after Retry-After seconds"}
-)
+_UNAVAILABLE: Mapping[str, str] = {
+    **_CLOSED,
+    **MODEL_PROBLEMS,
+    Overloaded.code: "too many pictures are in hand; come back after Retry-After seconds",
+}
 _REFUSED = {
     RefusedBecause.PICTURES: "no picture passes; `pictures` says why, one by one, each with its codes",
     RefusedBecause.DIFFERENT_PEOPLE: "the pictures show different people, or not the one enrolled",
@@ -137,7 +139,9 @@ OF_PEOPLE = problem_responses({503: _CLOSED})
 OF_PERSON = problem_responses(_NO_PERSON)
 RENAME = problem_responses(_NO_PERSON | {422: {EnrolmentInvalid.code: "the name is empty or too long"}})
 EXPORT = sends("application/json") | OF_PERSON
-REJECT = problem_responses({404: {NotFound.code: "no such person, stream or track"}, 503: _CLOSED | MODEL_PROBLEMS})
+REJECT = problem_responses(
+    {404: {NotFound.code: "no such person, stream or track"}, 503: {**_CLOSED, **MODEL_PROBLEMS}}
+)
 
 
 def described(route: Description) -> dict[str, Any]:
