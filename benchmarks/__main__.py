@@ -42,6 +42,7 @@ SCRIPTS = (
     Script("threads", ("benchmarks.threads",), 1200),
     Script("scheduler", ("benchmarks.scheduler",), 300),
     Script("hosting", ("benchmarks.hosting",), 300),
+    Script("cluster", ("benchmarks.cluster",), 600),
     Script("escalation", ("benchmarks.escalation",), 1500),
     Script("capacity", ("benchmarks.capacity",), 900),
     Script("budgets", ("benchmarks.budgets",), 1500),
@@ -50,6 +51,7 @@ SCRIPTS = (
     Script("recording", ("benchmarks.recording",), 900),
     Script("rtsp", ("benchmarks.rtsp",), 1800),
     Script("soak", ("benchmarks.soak",), 2400),
+    Script("image_soak", ("benchmarks.image_soak",), 2400),
 )
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from streamapp import (
     __version__,
     cli_bench,
+    cli_cluster,
     cli_evaluate,
     cli_gallery,
     cli_models,
@@ -46,6 +47,7 @@ app.add_typer(cli_evaluate.evaluate_app, name="evaluate")
 app.add_typer(cli_plan.plan_app, name="plan")
 app.add_typer(cli_token.token_app, name="token")
 app.add_typer(cli_bench.bench_app, name="bench")
+app.add_typer(cli_cluster.cluster_app, name="cluster")
 
 
 def main() -> None:
@@ -113,9 +115,16 @@ def serve(
     https: Annotated[Https | None, typer.Option(help="auto: over TLS, with a certificate made at first use.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM file of a certificate to use instead.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, max=64, help="Processes over which streams are spread; 0: all in one.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="HOST:PORT of the cluster this machine is part of: see `streamapp cluster up`.")
+    ] = None,
 ) -> None:
     """Start the server: the page, WebRTC and the HTTP API."""
-    _serve({"host": host, "port": port, "https": https, "tls_cert": tls_cert, "tls_key": tls_key})
+    given = {"host": host, "port": port, "https": https, "tls_cert": tls_cert, "tls_key": tls_key, "workers": workers}
+    _serve(given, cluster=cluster)
 
 
 @app.command()
@@ -148,14 +157,20 @@ def _settings(log_level: str = "WARNING") -> Settings:
     return settings
 
 
-def _serve(given: Mapping[str, str | int | Path | None], *, demo_only: bool = False) -> None:
+def _serve(
+    given: Mapping[str, str | int | Path | None], *, cluster: str | None = None, demo_only: bool = False
+) -> None:
     """`given`: settings of the server; None for those that were not."""
     # Their libraries take a second to load; `run` needs none.
     from streamapp.access.certificate import fingerprint
     from streamapp.server.addresses import certificate_of
     from streamapp.server.app import serve as serve_forever
 
-    settings = _settings("INFO").with_server({name: value for name, value in given.items() if value is not None})
+    settings = _settings("INFO").with_options(
+        "server", {name: value for name, value in given.items() if value is not None}
+    )
+    if cluster is not None:
+        settings = settings.with_options("cluster", {"address": cluster})
 
     def announce(address: str) -> None:
         typer.echo(f"streamapp is at {address}  (Ctrl-C stops it)")

@@ -52,6 +52,10 @@ def print_live(status: Status, console: Console) -> None:
         f"Profile {status.profile} on {memory.device}: {memory.committed_mb:.0f} of {memory.budget_mb:.0f} MB taken by "
         f"models; {memory.loads} loads, {sum(memory.evictions.values())} evictions{_reasons(memory.evictions)}."
     )
+    for device in memory.devices:
+        models = ", ".join(model.variant for model in device.resident) or "no model"
+        lost = "" if device.lost is None else f"; lost: {device.lost}"
+        console.print(f"{device.device}: {device.committed_mb:.0f} of {device.budget_mb:.0f} MB ({models}){lost}")
     console.print(_resident(memory))
     for variant, reason in memory.degraded.items():
         console.print(f"degraded: {variant}: {reason}")

@@ -152,7 +152,7 @@ def _weights(settings: Settings) -> list[Check]:
     """One check per model system, for what the configured profile makes of what is installed."""
     try:
         registry = Registry.from_settings(settings)
-        device = resolve_device(settings.scheduler.device, settings.scheduler.device_id)
+        device = resolve_device(settings.scheduler.device, settings.scheduler.gpus[0])
         lineup = Lineup.from_settings(registry, settings, device)
     except StreamappError as error:
         return [Check(f"weights: {System.MEDIAPIPE}", CheckStatus.MISSING, str(error), "streamapp models list")]

@@ -138,6 +138,11 @@ class Identification:
         if self._gallery is not None:
             self._gallery.watch_enrolments(watcher)
 
+    def watch_names(self, watcher: Callable[[UUID, str | None], None]) -> None:
+        """As `Gallery.watch_names`, where there is a gallery."""
+        if self._gallery is not None:
+            self._gallery.watch_names(watcher)
+
     async def keep_up(self) -> None:
         """Notes when people were seen, and erases those whose time is over."""
         seen, self._seen = self._seen, {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
 from streamapp.assets import asset
@@ -15,7 +15,7 @@ from streamapp.findings import Embedding
 from streamapp.frame import Image
 from streamapp.gallery.gallery import vote_rules_of
 from streamapp.gallery.search import SearchResult
-from streamapp.hosting.host import WatchedResidency, WatchedScheduler, local_host
+from streamapp.hosting.host import ModelHost, WatchedResidency, WatchedScheduler, local_host
 from streamapp.hosting.process import process_host
 from streamapp.identification import Identification
 from streamapp.pipeline.examiner import Asker, Examination, Examiner
@@ -49,19 +49,32 @@ class Models:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, settings: Settings) -> AsyncIterator[Models]:
-        """Runs the models for the length of the block. Raises ManifestInvalid, ModelInvalid, DeviceLost, and
-        UsageError where models cannot have a process of their own."""
+    async def start(
+        cls,
+        settings: Settings,
+        host: AbstractAsyncContextManager[ModelHost] | None = None,
+        identification: Identification | None = None,
+    ) -> AsyncIterator[Models]:
+        """Runs the models for the length of the block. host: who does, if not what the settings say; identification:
+        the gallery, if it is not this process's. Raises ManifestInvalid, ModelInvalid, DeviceLost, and UsageError
+        where models cannot have a process of their own."""
         chosen = settings.scheduler
-        models = cls(settings, Registry.from_settings(settings), resolve_device(chosen.device, chosen.device_id))
-        at_work = process_host(settings) if chosen.process else local_host(settings, models.registry, models.device)
-        async with (
-            at_work as host,
-            Identification.start(settings.gallery, models.lineup, asset(CALIBRATIONS)) as models.identification,
-        ):
-            models.scheduler, models.residency = host.scheduler, host.residency
+        models = cls(settings, Registry.from_settings(settings), resolve_device(chosen.device, chosen.gpus[0]))
+        if host is None and (chosen.process or settings.server.workers):
+            host = process_host(settings)
+        async with AsyncExitStack() as stack:
+            models.host = at_work = await stack.enter_async_context(
+                host or local_host(settings, models.registry, models.device)
+            )
+            models.scheduler, models.residency = at_work.scheduler, at_work.residency
+            if identification is None:
+                identification = await stack.enter_async_context(
+                    Identification.start(settings.gallery, models.lineup, asset(CALIBRATIONS))
+                )
+            models.identification = identification
             yield models
 
+    host: ModelHost
     scheduler: WatchedScheduler
     residency: WatchedResidency
 

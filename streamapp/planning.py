@@ -56,13 +56,13 @@ def plan_of(
 ) -> Plan:
     """Raises ManifestInvalid, ModelInvalid, DeviceLost where the budget is to be all that a GPU has."""
     chosen = settings.scheduler
-    on = resolve_device(device or chosen.device, chosen.device_id)
+    on = resolve_device(device or chosen.device, chosen.gpus[0])
     profile = profile or settings.models.profile
     registry = Registry.from_settings(settings)
     kind: type[HostMemory] | type[NvidiaMemory] = NvidiaMemory if on is Device.CUDA else HostMemory
     budget_mb = budget_mb or chosen.budget_mb
     try:
-        memory = open_device_memory(on, chosen.device_id)
+        memory = open_device_memory(on, chosen.gpus[0])
         name, total_bytes = memory.name, memory.read().total_bytes
     except DeviceLost:
         if budget_mb is None:

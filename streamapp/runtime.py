@@ -8,12 +8,13 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 from uuid import UUID
 
 from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError, UsageError
 from streamapp.events.event_log import EventLog
+from streamapp.events.watcher import StreamWatcher
 from streamapp.faces import Mode
 from streamapp.models import Models
 from streamapp.pipeline.lookout import for_lookout
@@ -29,6 +30,8 @@ _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}")
 CLOSE_TIMEOUT_S = 8.0
 
+Watch = Callable[[str], StreamWatcher]
+
 
 class Runtime:
     """Owns every stream of this process, in one TaskGroup, and the scheduler that runs their models."""
@@ -40,10 +43,12 @@ class Runtime:
         models: Models,
         make_screener: Callable[[], FaceScreener] | None = None,
         events: EventLog | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.settings = settings
         self.events = events
-        """What happens on the streams; None where nobody wants to know."""
+        """What happens on the streams; None where nobody wants to know, or it is kept elsewhere."""
+        self._watch = events.watcher if events is not None else watch
         self.started_at = time.time()
         self.models = models
         self.recordings = Recordings(settings.recording)
@@ -68,16 +73,19 @@ class Runtime:
         make_screener: Callable[[], FaceScreener] | None = None,
         *,
         with_events: bool = False,
+        at_work: AbstractAsyncContextManager[Models] | None = None,
+        watch: Watch | None = None,
     ) -> AsyncIterator[Runtime]:
-        """Runs the app for the length of the block; closes every stream at its end. Raises ManifestInvalid, and with
-        events also EventStoreUnusable."""
-        async with Models.start(settings) as models, AsyncExitStack() as kept, asyncio.TaskGroup() as group:
+        """Runs the app for the length of the block; closes every stream at its end. at_work: its models, if not those
+        of the settings; watch: makes who follows a new stream, where events are kept elsewhere. Raises ManifestInvalid,
+        and with events also EventStoreUnusable."""
+        async with at_work or Models.start(settings) as models, AsyncExitStack() as kept, asyncio.TaskGroup() as group:
             events = None
             if with_events and settings.events.enabled:
                 events = await kept.enter_async_context(EventLog.start(settings.events, models.name_of))
                 if models.identification.is_open:
                     await events.forget_others(lambda person_id: models.name_of(person_id) is not None)
-            runtime = cls(settings, group, models, make_screener, events)
+            runtime = cls(settings, group, models, make_screener, events, watch)
             models.identification.watch_erasures(runtime.forget)
             models.identification.watch_enrolments(runtime.look_again)
             try:
@@ -157,8 +165,8 @@ class Runtime:
             max_frames=max_frames,
             lossless=lossless,
         )
-        if self.events is not None:
-            watcher = self.events.watcher(name)
+        if self._watch is not None:
+            watcher = self._watch(name)
             session.attach(watcher)
             session.watch_status(watcher.on_status)
         self._streams[name] = session

@@ -74,6 +74,11 @@ class ServerSettings(_Section):
         Path("keys/streams.json"),
         description="Where they are kept, with the passwords of cameras; readable by its owner only.",
     )
+    workers: Annotated[int, Field(ge=0, le=64)] = Field(
+        0,
+        description="Processes over which streams and pictures are spread; the models then have one of their own, too. "
+        "0: everything runs in one. Linux.",
+    )
     max_streams: Annotated[int, Field(ge=1)] = Field(16, description="Streams added with POST /streams, at most.")
     max_body_bytes: Annotated[int, Field(ge=1024)] = Field(10_000_000, description="Largest request body.")
     max_image_pixels: Annotated[int, Field(ge=1, le=89_000_000)] = Field(
@@ -223,6 +228,10 @@ class SchedulerSettings(_Section):
         None, description="Models that run at once; unset: one on a GPU, else one per processor core."
     )
     device_id: Annotated[int, Field(ge=0)] = Field(0, description="Which GPU, as CUDA numbers them.")
+    device_ids: tuple[int, ...] = Field(
+        (),
+        description="Several GPUs, by number, instead of `device_id`; each has the budget, reserve and lanes set here.",
+    )
     process: bool = Field(
         False,
         description="Run the models in a process of their own, which is started again if a model's library takes it "
@@ -238,6 +247,17 @@ class SchedulerSettings(_Section):
         300.0, description="A model nobody has used for so long is unloaded."
     )
     queue_size: Annotated[int, Field(ge=1)] = Field(256, description="Jobs that may wait; then the least urgent goes.")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.device_ids)) < len(self.device_ids) or any(number < 0 for number in self.device_ids):
+            raise ValueError("device_ids has numbers of GPUs, from 0 on, each once")
+        return self
+
+    @property
+    def gpus(self) -> tuple[int, ...]:
+        """Numbers of the GPUs in use."""
+        return self.device_ids or (self.device_id,)
 
 
 def _none_as_word(value: object) -> object:

@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from streamapp.choices import Origin
+from streamapp.cluster_settings import ClusterSettings
 from streamapp.errors import SettingsError
 from streamapp.event_settings import EventSettings
 from streamapp.gallery_settings import GallerySettings, PrivacySettings
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     scheduler: SchedulerSettings = SchedulerSettings()
     recording: RecordingSettings = RecordingSettings()
     gallery: GallerySettings = GallerySettings()
+    cluster: ClusterSettings = ClusterSettings()
     events: EventSettings = EventSettings()
     privacy: PrivacySettings = PrivacySettings()
     log: LogSettings = LogSettings()
@@ -113,15 +115,16 @@ class Settings(BaseSettings):
                 raise SettingsError(_explained(error, name)) from error
         return self.model_copy(update=changed)
 
-    def with_server(self, changes: Mapping[str, object]) -> Settings:
-        """With other values in the section [server]. Raises SettingsError."""
-        kept = self.server.model_dump(exclude_unset=True)
+    def with_options(self, section: str, changes: Mapping[str, object]) -> Settings:
+        """With other values in a section, given on the command line. Raises SettingsError."""
+        old = getattr(self, section)
+        kept = old.model_dump(exclude_unset=True)
         try:
-            server = ServerSettings.model_validate(kept | dict(changes))
+            new = type(old).model_validate(kept | dict(changes))
         except ValidationError as error:
             raise SettingsError(f"these options do not fit: {_explained(error)}") from error
-        settings = self.model_copy(update={"server": server})
-        return settings.with_origins({("server", name): Origin.COMMAND_LINE for name in changes})
+        settings = self.model_copy(update={section: new})
+        return settings.with_origins({(section, name): Origin.COMMAND_LINE for name in changes})
 
 
 def settings_file() -> Path:

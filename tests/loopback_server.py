@@ -1,7 +1,7 @@
 """`streamapp` for tests on a machine with loopback only: `python -m tests.loopback_server [--slow-ms N] serve ...`.
 
-It differs from the real thing in two ways, both in this process alone: ICE may use 127.0.0.1, which aioice leaves out
-and has no option for; and the screener can be made to take longer.
+It differs from the real thing in two ways: ICE may use 127.0.0.1, which aioice leaves out and has no option for, in its
+workers too; and the screener can be made to take longer, in this process alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import aioice.ice
 from streamapp.cli import main
 from streamapp.faces import Detections
 from streamapp.frame import Image
+from streamapp.workers import launcher
 from streamapp.zoo.base import FaceScreener
 from streamapp.zoo.registry import open_screener
 
@@ -42,12 +43,13 @@ class SlowScreener:
         self._screener.close()
 
 
-def _loopback_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+def loopback_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
     return ["127.0.0.1"] if use_ipv4 else []
 
 
 if __name__ == "__main__":
-    aioice.ice.get_host_addresses = _loopback_addresses
+    aioice.ice.get_host_addresses = loopback_addresses
+    launcher.PROGRAM = "tests.loopback_worker"
     if sys.argv[1] == "--slow-ms":
         delay_s = float(sys.argv[2]) / 1000
         del sys.argv[1:3]

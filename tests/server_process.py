@@ -64,6 +64,12 @@ class ServerProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
     def get(self, path: str) -> Any:
         """The JSON at a path."""
         return httpx.get(self.url + path, timeout=10).raise_for_status().json()

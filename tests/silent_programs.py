@@ -50,10 +50,23 @@ def infer() -> None:
     session.close()
 
 
-def serve() -> None:
+def cluster() -> None:
+    """As `serve`, with a worker and the models in a cluster of one machine that begins and ends with it."""
+    command = [sys.executable, "-m", "streamapp", "cluster", "up", "--host", "127.0.0.1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as machine:
+        try:
+            assert machine.stdout is not None
+            assert "the cluster is at" in machine.stdout.readline()
+            serve("--cluster", "127.0.0.1:6379")
+        finally:
+            machine.send_signal(signal.SIGINT)
+            print("left", machine.wait(_TIMEOUT_S))
+
+
+def serve(*options: str) -> None:
     """Starts the server on a free port, asks it how it is, for its page and about a picture, and ends it as Ctrl-C
     would. The picture goes to the path in STREAMAPP_TEST_EXAMINE."""
-    command = [sys.executable, "-m", "streamapp", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "streamapp", "serve", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -112,4 +125,4 @@ def talk() -> None:
 
 
 if __name__ == "__main__":
-    {"screen": screen, "infer": infer, "serve": serve, "demo": demo, "talk": talk}[sys.argv[1]]()
+    {"screen": screen, "infer": infer, "serve": serve, "cluster": cluster, "demo": demo, "talk": talk}[sys.argv[1]]()

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "streamapp"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("frame", "geometry", "faces", "findings", "results", "errors", "assets", "choices"),
-    ("sections", "event_settings", "gallery_settings", "settings", "metrics", "log", "tuning"),
+    ("sections", "event_settings", "gallery_settings", "cluster_settings", "settings", "metrics", "log", "tuning"),
     ("sources", "zoo", "tracking", "gallery", "sinks", "access"),
     ("scheduler", "events"),
     ("pipeline",),
@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         *(
             "server",
+            "workers",
             "demo",
             "cli",
             "cli_run",
@@ -33,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "cli_live",
             "cli_token",
             "cli_bench",
+            "cli_cluster",
             "capacity",
             "evaluation",
         ),

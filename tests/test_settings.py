@@ -44,7 +44,7 @@ def test_the_environment_beats_the_file_which_beats_the_defaults(monkeypatch: py
 def test_where_each_value_comes_from_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("streamapp.toml").write_text("[server]\nport = 9000\nmax_streams = 3\n")
     monkeypatch.setenv("STREAMAPP_SERVER__PORT", "9001")
-    settings = load_settings().with_server({"host": "::1"})
+    settings = load_settings().with_options("server", {"host": "::1"})
     names = ("host", "port", "max_streams", "https")
     wanted = [Origin.COMMAND_LINE, Origin.ENVIRONMENT, Origin.FILE, Origin.DEFAULT]
     assert [settings.origin("server", name) for name in names] == wanted
@@ -141,10 +141,12 @@ def test_what_is_gone_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_certificate_is_made_or_named_not_both(tmp_path: Path) -> None:
     settings = load_settings()
     with pytest.raises(SettingsError, match="go together"):
-        settings.with_server({"tls_cert": tmp_path / "a.pem"})
+        settings.with_options("server", {"tls_cert": tmp_path / "a.pem"})
     with pytest.raises(SettingsError, match="choose"):
-        settings.with_server({"tls_cert": tmp_path / "a.pem", "tls_key": tmp_path / "a.key", "https": "auto"})
-    assert settings.with_server({"port": 9}).server.port == 9
+        settings.with_options(
+            "server", {"tls_cert": tmp_path / "a.pem", "tls_key": tmp_path / "a.key", "https": "auto"}
+        )
+    assert settings.with_options("server", {"port": 9}).server.port == 9
 
 
 def test_the_token_for_commands_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,17 @@ def test_serving_is_silent(models: Path) -> None:
 
 
 @pytest.mark.weights
+def test_a_cluster_is_silent(models: Path, tmp_path: Path) -> None:
+    run = run_python(
+        "-m", "tests.silent_programs", "cluster",
+        STREAMAPP_MODELS__DIR=str(models), STREAMAPP_TEST_EXAMINE="/detect/fast",
+        STREAMAPP_CLUSTER__TOKEN_FILE=str(tmp_path / "cluster.token"),
+    )  # fmt: skip
+    assert_silent(run)
+    assert run.stdout.splitlines() == ["/health 200", "/ 200", "/detect/fast 200", "ended 0", "left 0"]
+
+
+@pytest.mark.weights
 @pytest.mark.skipif(find_spec("gradio") is None, reason="gradio is absent (pip install 'streamapp[demo]')")
 def test_the_demo_page_is_silent(models: Path) -> None:
     run = run_python("-m", "tests.silent_programs", "demo", STREAMAPP_MODELS__DIR=str(models))

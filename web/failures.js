@@ -113,6 +113,13 @@ export function endedByServer() {
   return new Failure("ended_by_server", "The server ended the connection", "It may be restarting.", { retry: true });
 }
 
+export function sessionGone() {
+  return new Failure("session_gone", "The server lost the connection", "What had it is started again.", {
+    retry: true,
+    retryAfterS: 0,
+  });
+}
+
 /** Anything thrown on the way to a connection. */
 export function explain(error) {
   if (error instanceof Failure) return error;

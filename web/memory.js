@@ -19,6 +19,7 @@ function show({ overall_status: overall, gpu, profile, memory, jobs }) {
   find("health").dataset.phase = overall === "healthy" ? "live" : "failed";
   put("health-text", overall === "healthy" ? "Healthy" : "Degraded");
   put("device", `${memory.device}, profile ${profile}: ${mb(memory.committed_mb)} of ${mb(memory.budget_mb)} taken by models; others have ${mb(memory.others_mb)} of ${mb(memory.total_mb)}, ${mb(memory.reserve_mb)} stay free.`);
+  showDevices(memory.devices);
   put("on-gpu", gpu ? `Models run on the GPU: ${gpu}.` : "Models run on the processor: no GPU is in use.");
   const owners = modelSizes(memory.by_owner_mb);
   history.add(performance.now(), owners, memory.budget_mb);
@@ -61,6 +62,21 @@ function show({ overall_status: overall, gpu, profile, memory, jobs }) {
   const columns = ["model", "done", "failed", "ms a batch", "items a batch", "circuit"];
   find("operations").replaceChildren(...(operations.length ? [tableOf(columns, operations, columns.slice(1, 5))] : []));
   if (!find("plan-budget").value) find("plan-budget").value = Math.round(memory.budget_mb);
+}
+
+/** Where there are several, of this machine or of a cluster: each with a budget of its own. */
+function showDevices(devices) {
+  find("devices-panel").hidden = !devices.length;
+  const rows = devices.map((device) => [
+    device.device,
+    device.lost ? `lost: ${device.lost}` : "at work",
+    device.committed_mb.toFixed(0),
+    device.budget_mb.toFixed(0),
+    device.resident.map((model) => model.variant).join(", ") || "none",
+    device.loads,
+    list(Object.entries(device.evictions).filter(([, count]) => count)) || "none",
+  ]);
+  find("devices").replaceChildren(tableOf(["device", "now", "MB taken", "MB to take", "models", "loaded", "unloaded"], rows, ["MB taken", "MB to take", "loaded"]));
 }
 
 /** Megabytes by model, with all of its parts as one. */

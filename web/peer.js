@@ -1,7 +1,7 @@
 // One WebRTC connection: from the offer to its end. What is sent or asked for is up to the caller (`prepare`).
 
-import { connectionLost, endedByServer, explain, Failure, iceFailed, iceTimedOut, serverUnreachable } from "./failures.js";
-import { endSession, iceServers, offerSession, serverAnswers } from "./signalling.js";
+import { connectionLost, endedByServer, explain, Failure, iceFailed, iceTimedOut, serverUnreachable, sessionGone } from "./failures.js";
+import { endSession, hasSession, iceServers, offerSession } from "./signalling.js";
 
 const CONNECT_TIMEOUT_S = 10;
 const GATHER_LIMIT_MS = 1000;
@@ -99,7 +99,9 @@ export class Peer {
       if (silent !== quiet) onQuiet((quiet = silent));
       if (!silent || asking) return;
       asking = true;
-      if (!(await serverAnswers())) this.#settle(serverUnreachable());
+      const there = await hasSession(this.#resource);
+      if (there === null) this.#settle(serverUnreachable());
+      else if (!there) this.#settle(sessionGone());
       asking = false;
     };
     this.#timers.push(setInterval(look, 500));

@@ -46,13 +46,13 @@ export function parseIceLinks(header) {
   return servers;
 }
 
-/** Whether the server answers at all. */
-export async function serverAnswers() {
+/** Whether the server still has a session; null if it does not answer. */
+export async function hasSession(resource) {
   try {
-    await fetch("/streams", { cache: "no-store", signal: AbortSignal.timeout(2000) });
-    return true;
+    const response = await fetch(resource, { cache: "no-store", signal: AbortSignal.timeout(2000) });
+    return response.status !== 404;
   } catch {
-    return false;
+    return null;
   }
 }
 

@@ -15,6 +15,8 @@ export class Viewer {
   #onReturned;
   /** Replaced as a whole with each start and stop: whoever waited compares it to see whether they are still wanted. */
   #shown = NOTHING;
+  /** The name of this page's camera, which it asks for when it connects again. */
+  #published = null;
 
   /** idle | opening | connecting | live | quiet | waiting | failed. */
   phase = "idle";
@@ -105,7 +107,7 @@ export class Viewer {
 
   watch(name) {
     this.stop();
-    const session = this.#connect(`/whep/${encodeURIComponent(name)}`, {
+    const session = this.#connect(() => `/whep/${encodeURIComponent(name)}`, {
       prepare: (pc) => pc.addTransceiver("video", { direction: "recvonly" }),
       onStream: (stream) => this.#stage.show(stream),
     });
@@ -122,7 +124,8 @@ export class Viewer {
 
   #publish(camera) {
     const { mode, privacy } = this.#choices();
-    const session = this.#connect(`/whip?mode=${mode}${privacy ? "&privacy=true" : ""}`, {
+    const options = `mode=${mode}${privacy ? "&privacy=true" : ""}`;
+    const session = this.#connect(() => `/whip?${options}${this.#published ? `&name=${this.#published}` : ""}`, {
       prepare: (pc) => {
         const direction = this.#choices().returned ? "sendrecv" : "sendonly";
         const now = this.#shown.camera;
@@ -130,6 +133,7 @@ export class Viewer {
       },
       onStream: (stream) => this.#onReturned(stream),
     });
+    this.#published = null;
     this.#shown = { kind: "camera", name: null, session, camera };
     this.#takeCamera(camera);
     session.run();
@@ -150,23 +154,31 @@ export class Viewer {
     this.#change("failed", failure);
   }
 
-  #connect(path, { prepare, onStream }) {
+  #connect(pathNow, { prepare, onStream }) {
     const session = new Session({
-      connect: (signal) => {
+      connect: async (signal) => {
         this.#stage.reset();
         this.#figures.resetResults();
         const mine = (use) => (...args) => this.#shown.session === session && use(...args);
-        return Peer.connect({
-          path,
+        const connected = () => Peer.connect({
+          path: pathNow(),
           signal,
           prepare,
           onStream: mine(onStream),
           onQuiet: mine((quiet) => this.#change(quiet ? "quiet" : "live")),
           onResult: mine((result, arrivedMs) => {
+            if (this.kind === "camera") this.#published = result.stream;
             this.#figures.result(result, arrivedMs);
             this.#stage.addResult(result, arrivedMs);
           }),
         });
+        try {
+          return await connected();
+        } catch (failure) {
+          if (failure.code !== "conflict" || !this.#published) throw failure;
+          this.#published = null; // the connection that was lost still has the name
+          return connected();
+        }
       },
       onChange: () => this.#shown.session === session && this.#follow(session),
     });

@@ -56,6 +56,7 @@ from streamapp.errors.requests import (
     PictureInvalid,
     PictureTooLarge,
     PictureUnsupported,
+    WorkerLost,
 )
 from streamapp.errors.sources import (
     PublisherGone,
@@ -129,4 +130,5 @@ __all__ = [
     "TokenMissing",
     "TokensUnusable",
     "UsageError",
+    "WorkerLost",
 ]

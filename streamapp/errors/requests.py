@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from streamapp.errors.base import StreamappError, UsageError
 
 
@@ -70,3 +73,18 @@ class Overloaded(StreamappError):
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[Callable[[], Overloaded], tuple[()]]:
+        return partial(type(self), str(self), retry_after_s=self.retry_after_s), ()
+
+
+class WorkerLost(Overloaded):
+    """The process that has the stream has ended; it is started again."""
+
+    code = "worker_lost"
+
+    def __init__(self) -> None:
+        super().__init__("the process of this stream is being started again", retry_after_s=1)
+
+    def __reduce__(self) -> tuple[Callable[[], Overloaded], tuple[()]]:
+        return WorkerLost, ()

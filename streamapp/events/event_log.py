@@ -19,12 +19,10 @@ from streamapp.events.event import Event, EventIds
 from streamapp.events.event_table import EventTable
 from streamapp.events.feed import EventFeed
 from streamapp.events.message import EventMessage
-from streamapp.events.outages import OutageRules
 from streamapp.events.search import EventFilter, EventQuery
 from streamapp.events.store import EventRetention, EventStore
 from streamapp.events.target import Target, TargetHealth
-from streamapp.events.visits import VisitRules, VisitTimes
-from streamapp.events.watcher import StreamWatcher
+from streamapp.events.watcher import StreamWatcher, watcher_of
 from streamapp.events.webhook import Webhook
 from streamapp.gallery.people import NameOf
 from streamapp.results import DropReason
@@ -113,12 +111,11 @@ class EventLog:
 
     def watcher(self, stream: str) -> StreamWatcher:
         """The sink for a new stream; it must be told the changes of its source's state, too."""
-        chosen = self._settings
-        times = VisitTimes(chosen.appear_s, chosen.appear_frames, chosen.hold_s, chosen.gone_s)
-        visits = VisitRules(stream, times, self._make_id)
-        return StreamWatcher(
-            visits, OutageRules(stream, chosen.lost_s, chosen.recovered_s, self._make_id), self.publish
-        )
+        return watcher_of(self._settings, stream, self.new_id, self.publish)
+
+    def new_id(self) -> UUID:
+        """Greater than all before."""
+        return self._make_id()
 
     def publish(self, event: Event) -> None:
         """Never waits."""

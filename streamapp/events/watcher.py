@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterable
 
 from streamapp.choices import EventKind
-from streamapp.events.event import Because, Event
+from streamapp.event_settings import EventSettings
+from streamapp.events.event import Because, Event, MakeId
 from streamapp.events.outages import OutageRules
-from streamapp.events.visits import VisitRules
+from streamapp.events.visits import VisitRules, VisitTimes
 from streamapp.sinks.base import Inbox, Output
 from streamapp.sources.base import SourceStatus
 
@@ -69,3 +70,12 @@ class StreamWatcher:
             self._publish(event)
             if event.kind is EventKind.STREAM_LOST:
                 self._tell(self._visits.end(Because.STREAM_LOST))  # whether they are still there nobody can say
+
+
+def watcher_of(
+    settings: EventSettings, stream: str, make_id: MakeId, publish: Callable[[Event], None]
+) -> StreamWatcher:
+    """The sink for a new stream, by the settings' rules."""
+    times = VisitTimes(settings.appear_s, settings.appear_frames, settings.hold_s, settings.gone_s)
+    outages = OutageRules(stream, settings.lost_s, settings.recovered_s, make_id)
+    return StreamWatcher(VisitRules(stream, times, make_id), outages, publish)

@@ -72,6 +72,7 @@ class Gallery:
         self._is_open = False
         self._erasure_watchers: list[Callable[[UUID], None]] = []
         self._enrolment_watchers: list[Callable[[], None]] = []
+        self._name_watchers: list[Callable[[UUID, str | None], None]] = []
 
     async def open(self, now: float) -> None:
         """Reads everybody into memory, unless the database searches."""
@@ -81,7 +82,8 @@ class Gallery:
     async def _open(self, now: float) -> None:
         await self.store.open(now)
         self._is_open = True
-        self._names = {person.id: person.name for person in await self.store.people()}
+        for person in await self.store.people():
+            self._call(person.id, person.name)
         if not self._settings.pgvector:
             snapshot = await self.store.snapshot()
             self._index = await asyncio.to_thread(GalleryIndex, self._fusion, snapshot.templates, snapshot.version)
@@ -115,6 +117,12 @@ class Gallery:
     def watch_enrolments(self, watcher: Callable[[], None]) -> None:
         """Calls `watcher` whenever there is somebody, or a look of somebody, that faces were not compared with yet."""
         self._enrolment_watchers.append(watcher)
+
+    def watch_names(self, watcher: Callable[[UUID, str | None], None]) -> None:
+        """Calls `watcher` with everybody's name, now and whenever it changes; None for those who are erased."""
+        self._name_watchers.append(watcher)
+        for person_id, name in self._names.items():
+            watcher(person_id, name)
 
     async def people(self, offset: int, count: int) -> tuple[Person, ...]:
         """In the order they were enrolled in; `count` of them, without the first `offset`."""
@@ -164,7 +172,7 @@ class Gallery:
     async def rename(self, person_id: UUID, name: str, *, actor: str, now: float) -> Person:
         async with self._changing:
             person = await self._opened(person_id).rename(person_id, name, actor=actor, now=now)
-            self._names[person_id] = person.name
+            self._call(person_id, person.name)
             return person
 
     async def erase(self, person_id: UUID, *, actor: str, now: float) -> Erasure:
@@ -190,8 +198,16 @@ class Gallery:
             raise NotFound(f"nobody in the gallery has the id {person_id}")
         return self.store
 
+    def _call(self, person_id: UUID, name: str | None) -> None:
+        if name is None:
+            self._names.pop(person_id, None)
+        else:
+            self._names[person_id] = name
+        for watcher in self._name_watchers:
+            watcher(person_id, name)
+
     async def _took(self, change: Change) -> Person:
-        self._names[change.person.id] = change.person.name
+        self._call(change.person.id, change.person.name)
         if not self._settings.pgvector:
             await asyncio.to_thread(self._index.put, change.template, change.version)
         for watcher in self._enrolment_watchers:
@@ -199,7 +215,7 @@ class Gallery:
         return change.person
 
     async def _dropped(self, person_id: UUID, version: int) -> None:
-        self._names.pop(person_id, None)
+        self._call(person_id, None)
         for watcher in self._erasure_watchers:
             watcher(person_id)
         if not self._settings.pgvector:

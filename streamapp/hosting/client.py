@@ -19,7 +19,7 @@ from streamapp.hosting.messages import Cancel, Ended, Figures, Message, Released
 from streamapp.results import DropReason
 from streamapp.scheduler.api import Done, Dropped, Failed, Item, Job, Outcome, Value
 from streamapp.scheduler.record import SchedulerState
-from streamapp.scheduler.residency_view import ResidencySnapshot
+from streamapp.scheduler.residency_view import ResidencySnapshot, lost_snapshot
 from streamapp.scheduler.settlement import CROWDED_OUT, ENDING
 
 _log = logging.getLogger(__name__)
@@ -195,7 +195,7 @@ class RemoteScheduler:
     def _lost(self, why: str) -> None:
         """Those that were under way are tried once more; nobody looks at the buffers of others now."""
         if self._figures is not None:
-            self._figures = replace(self._figures, residency=_gone(self._figures.residency, why))
+            self._figures = replace(self._figures, residency=lost_snapshot(self._figures.residency, why))
         again = 0
         for asked in list(self._asked.values()):
             if asked.outcome.done() or asked.attempts >= MAX_ATTEMPTS or asked.deadline_s <= time.monotonic():
@@ -250,8 +250,3 @@ def _stop_waiting(asked: _Asked) -> None:
 def _settle(asked: _Asked, outcome: Outcome[Any]) -> None:
     if not asked.outcome.done():
         asked.outcome.set_result(outcome)
-
-
-def _gone(last: ResidencySnapshot, why: str) -> ResidencySnapshot:
-    """Nothing is in memory any more."""
-    return replace(last, lost=why, committed_bytes=0, context_bytes=0, unaccounted_bytes=0, resident=(), changing=None)

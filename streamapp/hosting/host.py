@@ -1,7 +1,7 @@
 """Models at work: who runs jobs, which models are in memory, and how both are.
 
 host.py      what others see, and the host in this process
-process.py   the host in a process of its own: started, watched and started again
+process.py   the host in a process of its own: started, watched and started again      child.py   any process of ours
 client.py    the scheduler that sends jobs there      arena.py      the memory in which their pixels cross
 program.py   that process                             messages.py   what both say
 """
@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from streamapp.scheduler.api import Scheduler
 from streamapp.scheduler.costs import CostBook
 from streamapp.scheduler.device_memory import open_device_memory, runtime_version
+from streamapp.scheduler.devices import DevicesScheduler, LocalDevice
 from streamapp.scheduler.local import LocalScheduler
 from streamapp.scheduler.plan import TASK_WEIGHTS
 from streamapp.scheduler.record import SchedulerState
@@ -51,16 +53,18 @@ class ModelHost:
 
     scheduler: WatchedScheduler
     residency: WatchedResidency
+    path: Path | None = None
+    """Of the socket at which other processes reach it."""
 
 
 def load_model(
-    settings: Settings, registry: Registry, device: Device, name: str, buckets: Sequence[int]
+    settings: Settings, registry: Registry, device: Device, name: str, buckets: Sequence[int], *, device_id: int = 0
 ) -> ModelSession:
     """Loads a variant and warms it up for batches of these sizes. Blocks. Raises what `catalogue.load` does."""
     options = SessionOptions(
         backend=settings.models.backend,
         device=device,
-        device_id=settings.scheduler.device_id,
+        device_id=device_id,
         precision=settings.models.precision,
         graph_cache=settings.models.graph_cache,
         warm_up=buckets,
@@ -70,18 +74,40 @@ def load_model(
 
 @asynccontextmanager
 async def local_host(settings: Settings, registry: Registry, device: Device) -> AsyncIterator[ModelHost]:
-    """Runs models in this process for the length of the block. Raises ModelInvalid, DeviceLost."""
+    """Runs models in this process for the length of the block, on every device of the settings. Raises ModelInvalid,
+    DeviceLost."""
     chosen = settings.scheduler
+    ids = chosen.gpus if device is Device.CUDA else (0,)
+    books: dict[str, CostBook] = {}
+    async with AsyncExitStack() as stack:
+        devices = [
+            await stack.enter_async_context(local_device(settings, registry, device, device_id, books))
+            for device_id in ids
+        ]
+        if len(devices) == 1:
+            yield ModelHost(devices[0].scheduler, devices[0].residency)
+        else:
+            together = DevicesScheduler(devices, max_in_flight=chosen.queue_size)
+            yield ModelHost(together, together)
 
-    memory = open_device_memory(device, chosen.device_id)
-    costs = CostBook.of_registry(
+
+@asynccontextmanager
+async def local_device(
+    settings: Settings, registry: Registry, device: Device, device_id: int, books: dict[str, CostBook]
+) -> AsyncIterator[LocalDevice]:
+    """Runs models on one device for the length of the block. books: what was measured, by name of the device: equal
+    ones have one. Raises ModelInvalid, DeviceLost."""
+    chosen = settings.scheduler
+    memory = open_device_memory(device, device_id)
+    costs = books.get(memory.name) or CostBook.of_registry(
         registry, device=memory.name, load_overhead=memory.load_overhead, runtime=runtime_version()
     )
+    books[memory.name] = costs
     lanes = chosen.lanes or (1 if device is Device.CUDA else len(os.sched_getaffinity(0)))
     async with (
         ModelResidency.start(
             memory,
-            partial(load_model, settings, registry, device),
+            partial(load_model, settings, registry, device, device_id=device_id),
             costs,
             budget_bytes=None if chosen.budget_mb is None else chosen.budget_mb * 1_000_000,
             reserve_bytes=chosen.reserve_mb * 1_000_000,
@@ -91,4 +117,4 @@ async def local_host(settings: Settings, registry: Registry, device: Device) -> 
         ) as residency,
         LocalScheduler.start(residency, lanes=lanes, capacity=chosen.queue_size) as scheduler,
     ):
-        yield ModelHost(scheduler, residency)
+        yield LocalDevice(f"{device}:{device_id}", scheduler, residency, costs)

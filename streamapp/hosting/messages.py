@@ -63,18 +63,18 @@ class Figures:
 Message = Submit | Cancel | Ended | Released | Figures
 
 
-def packed(message: Message) -> bytes:
+def packed(message: object) -> bytes:
     body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
     return _LENGTH.pack(len(body)) + body
 
 
-async def receive(reader: asyncio.StreamReader) -> Message:
+async def receive(reader: asyncio.StreamReader) -> Any:
     """Raises EOFError when the other side is gone."""
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
         if length > MAX_BYTES:
             raise EOFError("a message of no sense")
-        message: Message = pickle.loads(await reader.readexactly(length))  # noqa: S301 - from a process of ours
+        message = pickle.loads(await reader.readexactly(length))  # noqa: S301 - from a process of ours
     except (asyncio.IncompleteReadError, ConnectionError) as error:
         raise EOFError(str(error)) from None
     return message

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 import sys
@@ -21,6 +20,7 @@ import uvloop
 
 from streamapp.errors import StreamappError
 from streamapp.hosting.arena import ArenaView
+from streamapp.hosting.child import given_settings, tell_failed, tell_ready
 from streamapp.hosting.host import ModelHost, local_host
 from streamapp.hosting.messages import (
     Cancel,
@@ -29,8 +29,6 @@ from streamapp.hosting.messages import (
     Message,
     Released,
     Submit,
-    dumped,
-    loaded_settings,
     packed,
     receive,
     unpickled_job,
@@ -45,7 +43,6 @@ from streamapp.zoo.registry import Registry
 
 FIGURES_EVERY_S = 0.25
 GREETING_S = 5.0
-READY = b"ready\n"
 
 _log = logging.getLogger(__name__)
 
@@ -157,31 +154,19 @@ async def _run(settings: Settings, listener: socket.socket) -> None:
     chosen = settings.scheduler
     try:
         registry = Registry.from_settings(settings)
-        async with local_host(settings, registry, resolve_device(chosen.device, chosen.device_id)) as host:
-            _tell_parent(READY)
+        async with local_host(settings, registry, resolve_device(chosen.device, chosen.gpus[0])) as host:
+            tell_ready()
             async with asyncio.TaskGroup() as group:
                 taking = group.create_task(take_askers(host, listener))
                 await ending.wait()
                 taking.cancel()
     except* StreamappError as errors:
-        _tell_parent(dumped(_first(errors)).hex().encode() + b"\n")
-
-
-def _first(errors: BaseExceptionGroup[StreamappError]) -> StreamappError:
-    first = errors.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _tell_parent(said: bytes) -> None:
-    with contextlib.suppress(OSError):
-        os.write(sys.stdout.fileno(), said)
+        tell_failed(errors)
 
 
 def main(parent: int, settings_descriptor: int, listener_descriptor: int) -> None:
     die_with(parent)
-    with open(settings_descriptor, "rb") as file:
-        file.seek(0)
-        settings = loaded_settings(file.read())
+    settings = given_settings(settings_descriptor)
     configure_logging(settings.log, "INFO")
     tune_process()
     listener = socket.socket(fileno=listener_descriptor)

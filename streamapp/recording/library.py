@@ -51,6 +51,15 @@ class RecordingLibrary:
         """The sidecar. Raises NotFound."""
         return self._file(recording, RESULTS_FILE)
 
+    def is_at_work(self, recording: str) -> bool:
+        """Whether somebody writes it now, in whichever process. Raises NotFound."""
+        folder = self._folder(recording)
+        try:
+            return is_at_work(folder)
+        except OSError as error:  # a link, or gone
+            _log.debug("%s has no results: %s", folder, error)
+            return False
+
     def delete(self, recording: str) -> None:
         """Removes all its files: in one step from the list, then from the disk. Raises NotFound."""
         folder = self._folder(recording)

@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +76,7 @@ class Recordings:
         self._library = RecordingLibrary(settings.dir, min_free_bytes=settings.min_free_bytes)
         self._ages = Ages(wall, monotonic)
         self._streams: WeakKeyDictionary[RecordableStream, _Recorded] = WeakKeyDictionary()
+        self._elsewhere: Callable[[], Mapping[str, RecordingEntry]] = dict
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
@@ -129,6 +130,10 @@ class Recordings:
         entries = [recorded.recorder.entry for recorded in self._streams.values() if recorded.is_on]
         return {str(entry.id): entry for entry in entries if entry is not None}
 
+    def watch_elsewhere(self, active: Callable[[], Mapping[str, RecordingEntry]]) -> None:
+        """active: says what other processes of this app are writing, by id."""
+        self._elsewhere = active
+
     # -- on disk -------------------------------------------------------------------------------------------------------
 
     async def entries(self) -> list[RecordingEntry]:
@@ -141,18 +146,18 @@ class Recordings:
 
     async def video(self, recording: str, part: int) -> tuple[Path, str]:
         """A video file and its media type. Raises NotFound, Conflict while it is being written."""
-        self._refuse_active(recording)
+        await self._refuse_active(recording)
         path, _ = await asyncio.to_thread(self._library.video, recording, part)
         return path, f"video/{path.suffix[1:]}"
 
     async def results(self, recording: str) -> Path:
         """The results, JSON Lines. Raises NotFound, Conflict while they are being written."""
-        self._refuse_active(recording)
+        await self._refuse_active(recording)
         return await asyncio.to_thread(self._library.results, recording)
 
     async def delete(self, recording: str) -> None:
         """Removes a recording. Raises NotFound, Conflict while it is being written."""
-        self._refuse_active(recording)
+        await self._refuse_active(recording)
         await asyncio.to_thread(self._library.delete, recording)
 
     async def retain(self) -> list[RecordingEntry]:
@@ -194,8 +199,8 @@ class Recordings:
         self.figures.ended[entry.state] += 1
 
     def _as_of_now(self, entry: RecordingEntry) -> RecordingEntry:
-        return self.active.get(str(entry.id), entry)
+        return self.active.get(str(entry.id)) or self._elsewhere().get(str(entry.id), entry)
 
-    def _refuse_active(self, recording: str) -> None:
-        if recording in self.active:
+    async def _refuse_active(self, recording: str) -> None:
+        if recording in self.active or await asyncio.to_thread(self._library.is_at_work, recording):
             raise Conflict("it is being recorded; end the recording first")

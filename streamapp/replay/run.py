@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -38,14 +39,21 @@ class Replayed:
     """Jobs that were dropped, as this machine had no time or room: what they would have said is missing."""
 
 
-async def replay(clip: Clip, mode: Mode, settings: Settings, record: Record | None) -> Replayed:
+async def replay(
+    clip: Clip,
+    mode: Mode,
+    settings: Settings,
+    record: Record | None,
+    at_work: AbstractAsyncContextManager[Models] | None = None,
+) -> Replayed:
     """Runs a clip anew. record: what was decided before; if it is of a live session, the same frames are taken and the
-    same is asked of the models, else the policy decides, for as many frames as there.
+    same is asked of the models, else the policy decides, for as many frames as there; at_work: the models, if not those
+    of the settings.
 
     Raises UsageError if the record is of another clip, ModelError for models that are missing or cannot be loaded,
     SourceError for a clip that cannot be decoded."""
     log, failure = ResultLog(), None
-    async with Models.start(settings) as models:
+    async with at_work or Models.start(settings) as models:
         conditions = await conditions_of(mode, models, settings)
         onlooker = _Onlooker(models, models.scheduler)
         try:

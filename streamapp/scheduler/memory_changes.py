@@ -141,9 +141,12 @@ class MemoryChanges:
         else:
             # What it took is the model and the runtime itself: the sum is right, and later ones are measured alone.
             self._providers.add(provider)
-            self._ledger.context_bytes += max(0, loaded.found.resident_bytes - holding.resident_bytes)
+            context_bytes = max(0, loaded.found.resident_bytes - holding.resident_bytes)
             if provider == self._context_provider:
+                if loaded.use.ours_bytes is None:  # later nothing tells it from strangers: not hidden in an estimate
+                    context_bytes = max(context_bytes, min(residents.context_due_bytes, loaded.found.resident_bytes))
                 residents.context_due_bytes = 0
+            self._ledger.context_bytes += context_bytes
         cost = residents.costs.cost(variant, largest)
         self._ledger.replace(variant, cost.holding.loaded())
         self._observed(loaded.use)

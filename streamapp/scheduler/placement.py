@@ -3,7 +3,7 @@ device is in this process or on another machine."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -63,3 +63,36 @@ def place(need: Need, devices: Iterable[DeviceView]) -> str | None:
     if not fit:
         return None
     return min(fit, key=lambda found: (found[0], -found[1].free_bytes, found[1].name))[1].name
+
+
+COPY_WORTH = 2.0
+"""A model is loaded on a further device once copies would have saved so many times what loading it takes."""
+HALF_LIFE_S = 10.0
+"""How fast what a copy would have saved is forgotten."""
+
+
+class CopyRules:
+    """Which models are worth a copy on a further device. By itself a job that waits would go where the model is not as
+    soon as loading it there is the shorter wait: at every burst models would be loaded anew. So what is saved is summed
+    up until it pays for the load (as in the ski-rental problem); then that job goes there, and the sum begins anew."""
+
+    def __init__(self) -> None:
+        self._saved: dict[str, tuple[float, float]] = {}
+        """Seconds, and when they were summed up, by operation."""
+
+    def choose(self, operation: str, need: Need, devices: Sequence[DeviceView], now_s: float) -> str | None:
+        """As `place`, but on a device that has the models already, if there is one, unless a copy is worth it."""
+        best = place(need, devices)
+        holders = [device for device in devices if need.variants.keys() <= set(device.resident)]
+        kept = place(need, holders)
+        if best is None or kept is None or best == kept or best in {device.name for device in holders}:
+            return best
+        delays_s = {device.name: expected_s(need, device) or 0.0 for device in devices}
+        saved_s, since_s = self._saved.get(operation, (0.0, now_s))
+        saved_s = saved_s * 0.5 ** ((now_s - since_s) / HALF_LIFE_S) + delays_s[kept] - delays_s[best]
+        load_s = sum(cost.load_s for cost in need.variants.values())
+        if saved_s < COPY_WORTH * load_s:
+            self._saved[operation] = saved_s, now_s
+            return kept
+        self._saved.pop(operation, None)
+        return best

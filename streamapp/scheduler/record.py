@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from streamapp.results import DropReason
@@ -38,6 +38,34 @@ class SchedulerState:
     lanes_replaced: int
     dropped: Mapping[DropReason, int]
     operations: Mapping[str, OperationState]
+
+
+def merged_states(states: Sequence[SchedulerState], dropped: Mapping[DropReason, int]) -> SchedulerState:
+    """Several schedulers as one. dropped: what none of them had."""
+    names = dict.fromkeys(name for state in states for name in state.operations)
+    return SchedulerState(
+        {priority: sum(state.queued[priority] for state in states) for priority in Priority},
+        {priority: max(state.oldest_s[priority] for state in states) for priority in Priority},
+        sum(state.running for state in states),
+        sum(state.lanes for state in states),
+        sum(state.lanes_replaced for state in states),
+        dict(sum((Counter(state.dropped) for state in states), Counter(dropped))),
+        {name: _merged([state.operations[name] for state in states if name in state.operations]) for name in names},
+    )
+
+
+def _merged(operations: Sequence[OperationState]) -> OperationState:
+    """The circuit is that of the device that is best off: it is where jobs go."""
+    circuits = {operation.circuit for operation in operations}
+    circuit = next(circuit for circuit in (Circuit.CLOSED, Circuit.HALF_OPEN, Circuit.OPEN) if circuit in circuits)
+    return OperationState(
+        sum(operation.done for operation in operations),
+        sum(operation.failed for operation in operations),
+        circuit,
+        tuple(run_s for operation in operations for run_s in operation.run_s),
+        sum(operation.items for operation in operations),
+        sum(operation.batches for operation in operations),
+    )
 
 
 class Record:

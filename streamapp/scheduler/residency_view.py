@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from streamapp.scheduler.costs import CostSource
@@ -77,13 +78,51 @@ class ResidencySnapshot:
     loads: int
     load_failures: int
     evictions: Mapping[EvictionReason, int]
+    parts: tuple[ResidencySnapshot, ...] = ()
+    """Each of several devices that this is the sum of."""
 
     @property
     def bytes_by_owner(self) -> Mapping[str, int]:
         """Every byte of this process's share, by who has it."""
         owners = {"context": self.context_bytes, "unaccounted": self.unaccounted_bytes}
         for model in self.resident:
-            owners[f"{model.variant}/weights"] = model.holding.weights_bytes
-            owners[f"{model.variant}/arena"] = model.holding.arena_bytes
-            owners[f"{model.variant}/workspace"] = model.holding.workspace_bytes
+            holding = model.holding
+            parts = {
+                "weights": holding.weights_bytes,
+                "arena": holding.arena_bytes,
+                "workspace": holding.workspace_bytes,
+            }
+            for part, size in parts.items():  # on several devices a model is there several times
+                owner = f"{model.variant}/{part}"
+                owners[owner] = owners.get(owner, 0) + size
         return owners
+
+
+def lost_snapshot(last: ResidencySnapshot, why: str) -> ResidencySnapshot:
+    """The device, or the process that has it, is gone: nothing is in memory any more."""
+    return replace(last, lost=why, committed_bytes=0, context_bytes=0, unaccounted_bytes=0, resident=(), changing=None)
+
+
+def merged_snapshots(snapshots: Sequence[ResidencySnapshot]) -> ResidencySnapshot:
+    """Several devices as one. It is lost only if all are."""
+    lost = [snapshot.lost for snapshot in snapshots if snapshot.lost is not None]
+    changing = [snapshot.changing for snapshot in snapshots if snapshot.changing is not None]
+    return ResidencySnapshot(
+        device=" + ".join(snapshot.device for snapshot in snapshots),
+        lost=("; ".join(lost) or "no device has answered yet") if len(lost) == len(snapshots) else None,
+        total_bytes=sum(snapshot.total_bytes for snapshot in snapshots),
+        others_bytes=sum(snapshot.others_bytes for snapshot in snapshots),
+        reserve_bytes=sum(snapshot.reserve_bytes for snapshot in snapshots),
+        unaccounted_bytes=sum(snapshot.unaccounted_bytes for snapshot in snapshots),
+        budget_bytes=sum(snapshot.budget_bytes for snapshot in snapshots),
+        committed_bytes=sum(snapshot.committed_bytes for snapshot in snapshots),
+        context_bytes=sum(snapshot.context_bytes for snapshot in snapshots),
+        resident=tuple(model for snapshot in snapshots for model in snapshot.resident),
+        degraded=tuple(model for snapshot in snapshots for model in snapshot.degraded),
+        changing="; ".join(changing) or None,
+        waiting=sum(snapshot.waiting for snapshot in snapshots),
+        loads=sum(snapshot.loads for snapshot in snapshots),
+        load_failures=sum(snapshot.load_failures for snapshot in snapshots),
+        evictions=dict(sum((Counter(snapshot.evictions) for snapshot in snapshots), Counter())),
+        parts=tuple(snapshots),
+    )

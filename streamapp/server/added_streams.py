@@ -15,7 +15,7 @@ from streamapp.recording.description import header_of
 from streamapp.recording.entry import RecordingEntry
 from streamapp.runtime import Runtime
 from streamapp.server.schemas import StreamRequest
-from streamapp.server.stream_file import StreamFile
+from streamapp.server.stream_file import StreamKeeper
 from streamapp.server.stream_schemas import StreamChange, TrialRequest
 from streamapp.sources.changed import parse_changed
 from streamapp.sources.networks import check_literal
@@ -40,7 +40,7 @@ class _Added:
 class AddedStreams:
     """Used on the event loop's thread. file: where they are kept; without one they end with the process."""
 
-    def __init__(self, runtime: Runtime, file: StreamFile | None = None) -> None:
+    def __init__(self, runtime: Runtime, file: StreamKeeper | None = None) -> None:
         self._runtime = runtime
         self._file = file
         self._added: dict[str, _Added] = {}

@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,13 +23,16 @@ from streamapp.assets import asset
 from streamapp.demo.file_routes import file_router
 from streamapp.demo.page import PREFIX as DEMO
 from streamapp.demo.page import DemoPage, upload_limits, why_absent
+from streamapp.enrolment.live_tracks import SessionTracks
 from streamapp.errors import UsageError
+from streamapp.models import Models
 from streamapp.runtime import Runtime
 from streamapp.sections import ServerSettings
 from streamapp.server import problems
 from streamapp.server.access_rules import AccessRules
 from streamapp.server.added_streams import AddedStreams
 from streamapp.server.addresses import certificate_of, check_binding
+from streamapp.server.census import LocalCensus
 from streamapp.server.connections import ImpatientProtocol
 from streamapp.server.description import Api
 from streamapp.server.entrance import Entrance, Visitors
@@ -48,6 +52,9 @@ from streamapp.server.silence import TELEMETRY_OFF
 from streamapp.server.stream_file import StreamFile
 from streamapp.server.uploads import Uploads
 from streamapp.settings import Settings
+from streamapp.workers.crew import Crew
+from streamapp.workers.launcher import Launcher, local_launcher
+from streamapp.workers.relay import Relay
 
 _log = logging.getLogger(__name__)
 
@@ -63,9 +70,11 @@ def create_app(
     keyring: Keyring,
     demo: DemoPage | None = None,
     streams: AddedStreams | None = None,
+    crew: Crew | None = None,
 ) -> FastAPI:
     """The application. Its parts are run by whoever made them. demo: the page at /demo, if there is to be one; streams:
-    those that are kept; else what is added ends with the process."""
+    those that are kept; else what is added ends with the process; crew: the workers that have all
+    streams, where it is not this process."""
     settings = runtime.settings
     app = _bare_app(runtime, signalling)
     app.include_router(streams_router(runtime, streams or AddedStreams(runtime)))
@@ -74,10 +83,20 @@ def create_app(
         app.include_router(events_router(runtime.events))
     uploads = Uploads(settings.server)
     app.include_router(images_router(runtime.models, uploads))
-    app.include_router(gallery_router(runtime, uploads))
-    app.include_router(health_router(runtime, signalling))
+    app.include_router(gallery_router(runtime, uploads, crew or SessionTracks(runtime.stream)))
+    app.include_router(health_router(runtime, crew or LocalCensus(runtime, signalling)))
     app.include_router(settings_router(runtime))
+    if crew is not None:
+        app.add_middleware(Relay, crew=crew)
     _finish_app(app, settings, keyring, demo)
+    return app
+
+
+def create_worker_app(runtime: Runtime, signalling: Signalling, streams: AddedStreams) -> FastAPI:
+    """What a worker answers: for the server, which has let the request in."""
+    app = _bare_app(runtime, signalling)
+    app.include_router(streams_router(runtime, streams))
+    app.include_router(images_router(runtime.models, Uploads(runtime.settings.server)))
     return app
 
 
@@ -144,19 +163,29 @@ async def serve(settings: Settings, *, ready: Callable[[str], None], demo_only: 
     certificate = certificate_of(settings.server)
     with contextlib.closing(_listen(settings.server)) as listener:
         async with (
-            Runtime.start(settings, with_events=not demo_only) as runtime,
+            _joined(settings) as (settings, models, workers),
+            Runtime.start(settings, with_events=not demo_only, at_work=models) as runtime,
             runtime.recordings.kept(),
             Signalling.start(runtime) as signalling,
             DemoPage.start(runtime) as demo,
             _following(keyring),
+            contextlib.AsyncExitStack() as stack,
         ):
+            crew = None
             if demo_only:
                 app = create_demo_app(runtime, signalling, keyring, demo)
             else:
                 kept = StreamFile(settings.server.streams_file) if settings.server.keep_streams else None
                 streams = AddedStreams(runtime, kept)
-                await streams.restore()
-                app = create_app(runtime, signalling, keyring, demo, streams)
+                if settings.server.workers:
+                    own = LocalCensus(runtime, signalling)
+                    launcher = await stack.enter_async_context(
+                        workers or local_launcher(settings, runtime.models.host.path)
+                    )
+                    crew = await stack.enter_async_context(Crew.start(runtime, own, kept, launcher))
+                else:
+                    await streams.restore()
+                app = create_app(runtime, signalling, keyring, demo, streams, crew)
             config = uvicorn.Config(
                 app,
                 log_config=None,
@@ -173,8 +202,28 @@ async def serve(settings: Settings, *, ready: Callable[[str], None], demo_only: 
                 timeout_graceful_shutdown=GRACE_S,
             )
             address = _address(listener, "https" if certificate else "http")
-            server = _Server(config, on_ready=lambda: ready(address), on_stop=signalling.close)
+            server = SignalledServer(config, on_ready=lambda: ready(address), on_stop=signalling.close)
+            if crew is not None:
+                server.on_hangup = lambda: runtime.begin(crew.renew(), "workers:renew")
             await server.serve(sockets=[listener])
+
+
+@contextlib.asynccontextmanager
+async def _joined(
+    settings: Settings,
+) -> AsyncIterator[
+    tuple[Settings, AbstractAsyncContextManager[Models] | None, AbstractAsyncContextManager[Launcher] | None]
+]:
+    """Part of a cluster for the length of the block, if the settings name one: the settings with as many workers as are
+    needed, who runs the models, and who makes workers. Raises RuntimeMissing, DeviceLost."""
+    if settings.cluster.address is None:
+        yield settings, None, None
+        return
+    from streamapp.cluster.membership import joined  # Ray is optional, and takes a second to load
+
+    async with joined(settings) as member:
+        settings = settings.with_options("server", {"workers": settings.server.workers or member.machines})
+        yield settings, Models.start(settings, member.models(settings)), member.launcher(settings)
 
 
 @contextlib.asynccontextmanager
@@ -187,13 +236,15 @@ async def _following(keyring: Keyring) -> AsyncIterator[None]:
             following.cancel()
 
 
-class _Server(uvicorn.Server):
+class SignalledServer(uvicorn.Server):
     """uvicorn in a loop that is not its own: it says when it is up, and leaves what follows a signal to us."""
 
     def __init__(self, config: uvicorn.Config, *, on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
         self._on_stop = on_stop
+        self.on_hangup: Callable[[], object] | None = None
+        """What SIGHUP is for; else it ends the process."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -208,6 +259,9 @@ class _Server(uvicorn.Server):
             with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
                 loop.add_signal_handler(number, self._stop, number)
                 caught.append(number)
+        if self.on_hangup is not None:
+            loop.add_signal_handler(signal.SIGHUP, self.on_hangup)
+            caught.append(signal.SIGHUP)
         try:
             yield
         finally:

@@ -207,6 +207,8 @@ class MemoryState(BaseModel):
     degraded: dict[str, str] = Field(description="Models there is no or not enough memory for, and why.")
     loads: int
     evictions: dict[str, int]
+    lost: str | None = Field(None, description="Why the device cannot be asked, if so: nothing is loaded then.")
+    devices: list[MemoryState] = Field([], description="Where there are several: each; the rest is their sum.")
 
 
 class ModelRunState(BaseModel):

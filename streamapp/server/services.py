@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
-import psutil
-
 from streamapp.errors import ModelError, UsageError
 from streamapp.events.event_log import EventLogState
 from streamapp.faces import Mode
@@ -18,6 +16,7 @@ from streamapp.results import DropReason
 from streamapp.runtime import Runtime
 from streamapp.scheduler.record import SchedulerState
 from streamapp.scheduler.residency_view import EvictionReason, ResidencySnapshot
+from streamapp.server.census import Census
 from streamapp.server.schemas import (
     HEALTHY,
     UNHEALTHY,
@@ -44,20 +43,19 @@ class ServiceBoard:
         self._runtime = runtime
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="services")
 
-    async def look(self) -> dict[str, ServiceHealth]:
+    async def look(self, census: Census) -> dict[str, ServiceHealth]:
         """Every system, by its name."""
         snapshot = self._runtime.models.residency.snapshot()
-        is_screening = any(session.frames for session in self._runtime.streams.values())
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._look, snapshot, is_screening)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._look, snapshot, census)
 
-    def _look(self, snapshot: ResidencySnapshot, is_screening: bool) -> dict[str, ServiceHealth]:
+    def _look(self, snapshot: ResidencySnapshot, census: Census) -> dict[str, ServiceHealth]:
         self._runtime.models.look_again()
-        return {system.value: _service(self._runtime, system, snapshot, is_screening) for system in System}
+        return {system.value: _service(self._runtime, system, snapshot, census) for system in System}
 
 
-def needed_systems(runtime: Runtime) -> set[System]:
+def needed_systems(runtime: Runtime, census: Census) -> set[System]:
     """What the default mode and the streams at work use."""
-    modes = {runtime.settings.pipeline.mode, *(session.mode for session in runtime.streams.values())}
+    modes = {runtime.settings.pipeline.mode, *(stream.mode for stream in census.streams)}
     return {system for mode in modes for system in systems_of(mode)}
 
 
@@ -70,7 +68,7 @@ def missing(found: dict[str, ServiceHealth], mode: Mode) -> list[str]:
     ]
 
 
-def _service(runtime: Runtime, system: System, snapshot: ResidencySnapshot, is_screening: bool) -> ServiceHealth:
+def _service(runtime: Runtime, system: System, snapshot: ResidencySnapshot, census: Census) -> ServiceHealth:
     models = runtime.models
     variants = models.lineup.of_system(system)
     absent = [absent for absent in models.lineup.absent if absent.system is system]
@@ -87,8 +85,8 @@ def _service(runtime: Runtime, system: System, snapshot: ResidencySnapshot, is_s
     loaded = {model.variant for model in resident}
     memory_bytes = sum(model.holding.total_bytes for model in resident)
     if system is System.MEDIAPIPE:
-        loaded |= _names(variants) if is_screening else set()
-        memory_bytes = psutil.Process().memory_info().rss
+        loaded |= _names(variants) if any(stream.frames for stream in census.streams) else set()
+        memory_bytes = census.memory_bytes
     return ServiceHealth(
         status=UNHEALTHY if problems else HEALTHY,
         model_loaded=bool(variants) and _names(variants) <= loaded,
@@ -144,6 +142,8 @@ def memory_state(snapshot: ResidencySnapshot, manifest: Manifest) -> MemoryState
         degraded={fault.variant: fault.reason for fault in snapshot.degraded},
         loads=snapshot.loads,
         evictions={reason: snapshot.evictions.get(reason, 0) for reason in EvictionReason},
+        lost=snapshot.lost,
+        devices=[memory_state(part, manifest) for part in snapshot.parts],
     )
 
 
@@ -169,9 +169,9 @@ def queue_state(state: SchedulerState) -> JobQueueState:
     )
 
 
-def model_figures(runtime: Runtime) -> ModelFigures:
+def model_figures(runtime: Runtime, census: Census) -> ModelFigures:
     snapshot, state = runtime.models.residency.snapshot(), runtime.models.scheduler.state()
-    keyframes = runtime.keyframes_total
+    keyframes = census.keyframes
     return ModelFigures(
         budget_bytes=snapshot.budget_bytes,
         bytes_by_owner=snapshot.bytes_by_owner,

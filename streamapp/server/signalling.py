@@ -91,11 +91,19 @@ class Signalling:
     def viewers(self) -> int:
         return self._count(PeerKind.VIEWER)
 
+    @property
+    def sessions(self) -> frozenset[str]:
+        """Their ids."""
+        return frozenset(self._peers)
+
     def _count(self, kind: PeerKind) -> int:
         return sum(peer.kind is kind for peer in self._peers.values())
 
-    async def publish(self, offer: Offer, mode: Mode | None, *, private: bool = False) -> Answer:
-        """Takes the peer's video as a new stream. Raises OfferInvalid, OfferUnsupported, Overloaded."""
+    async def publish(
+        self, offer: Offer, mode: Mode | None, *, private: bool = False, name: str | None = None
+    ) -> Answer:
+        """Takes the peer's video as a new stream. name: that it had before its connection was lost. Raises Conflict if
+        that is taken, OfferInvalid, OfferUnsupported, Overloaded."""
         if not offer.sends_video:
             raise OfferUnsupported("the offer does not send video")
         async with self._negotiating(PeerKind.PUBLISHER) as peer:
@@ -103,7 +111,7 @@ class Signalling:
             prefer(transceiver, VideoCodec.VP8, VideoCodec.H264)  # VP8 takes a third of H264's time to decode
             await peer.take_offer(offer)
             timing = peer.time_receiver(transceiver.receiver)
-            name = f"webrtc-{secrets.token_hex(4)}"
+            name = name or f"webrtc-{secrets.token_hex(4)}"
 
             def make_source(numbering: FrameNumbering) -> Source:
                 return WebRtcSource(

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -23,6 +23,14 @@ class _Contents(BaseModel):
 
     version: Literal[1]
     streams: list[StreamRequest]
+
+
+class StreamKeeper(Protocol):
+    """Where streams are kept. Both methods block."""
+
+    def read(self) -> list[StreamRequest]: ...
+
+    def write(self, streams: Sequence[StreamRequest]) -> None: ...
 
 
 class StreamFile:

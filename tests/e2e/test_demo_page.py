@@ -184,9 +184,9 @@ def test_the_plan_follows_the_budget(camera_browser: Browser, server: ServerProc
         assert "in 6000 MB" in table.inner_text()
         assert "licence" in table.inner_text()
         save_screenshot(page, "demo-plan")
-        page.locator("input[type=number]").fill("200")
+        page.locator("input[type=number]").fill("400")
         page.get_by_role("button", name="Show the plan").click()
-        page.locator("#plan-table caption", has_text="in 200 MB").wait_for()
+        page.locator("#plan-table caption", has_text="in 400 MB").wait_for()
         assert "resident" in table.inner_text()
 
 

@@ -12,7 +12,7 @@ import pytest
 from streamapp.enrolment import live_tracks
 from streamapp.enrolment.appraisal import Appraisal, FaceReader
 from streamapp.enrolment.enroller import Enrolled, Enroller, Refused, RefusedBecause
-from streamapp.enrolment.live_tracks import appraised_track, rejected_track
+from streamapp.enrolment.live_tracks import SessionTracks, appraised_track, rejected_track
 from streamapp.errors import Conflict, NotFound
 from streamapp.faces import Mode
 from streamapp.gallery.gate import GateRules
@@ -49,8 +49,12 @@ async def streaming(
             await session.stop()
 
 
+def live(session: StreamSession) -> SessionTracks:
+    return SessionTracks({session.name: session}.__getitem__)
+
+
 async def taken(models: Models, session: StreamSession, track: int = 1) -> list[Appraisal]:
-    return await appraised_track(FaceReader(models), session, track, RULES, client="test")
+    return await appraised_track(FaceReader(models), live(session), session.name, track, RULES, client="test")
 
 
 async def enrolled(models: Models, pictures: list[Appraisal], name: str = "Ada") -> Enrolled | Refused:
@@ -120,7 +124,9 @@ async def test_who_is_rejected_loses_the_name_at_once_and_faces_like_it_never_ge
         outcome = await enrolled(models, [Appraisal(view(3, unlike=1), ())])
         assert isinstance(outcome, Enrolled)
         await until(lambda: name_of(session) == "Ada")
-        await rejected_track(FaceReader(models), gallery, session, 1, outcome.person.id, actor="test", now=NOW)
+        await rejected_track(
+            FaceReader(models), gallery, live(session), session.name, 1, outcome.person.id, actor="test", now=NOW
+        )
         await until(lambda: name_of(session) is None)
         (rejection,) = (await gallery.record(outcome.person.id)).rejections
         assert (rejection.stream, rejection.track) == ("door", 1)
@@ -128,4 +134,6 @@ async def test_who_is_rejected_loses_the_name_at_once_and_faces_like_it_never_ge
         again = await gallery.search(view(3).embeddings, 1, NOW)
         assert (again.matches, again.vetoed) == ((), (outcome.person.id,))
         with pytest.raises(NotFound, match="track 99"):
-            await rejected_track(FaceReader(models), gallery, session, 99, outcome.person.id, actor="test", now=NOW)
+            await rejected_track(
+                FaceReader(models), gallery, live(session), session.name, 99, outcome.person.id, actor="test", now=NOW
+            )

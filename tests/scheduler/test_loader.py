@@ -106,6 +106,28 @@ def test_what_a_runtime_takes_for_itself_is_not_taken_for_a_models_cost() -> Non
     virtually(run)
 
 
+@pytest.mark.parametrize("tells", [False, True])
+def test_what_a_runtime_takes_is_not_hidden_in_an_estimate_that_is_too_high(tells: bool) -> None:
+    """Else it would be a stranger's once that model is gone, and the budget be spent twice."""
+
+    async def run() -> None:
+        card = FakeCard(
+            sizes_mb=THREE,
+            estimates_mb={name: 2 * size for name, size in THREE.items()},
+            total_mb=5000,
+            tells_processes_apart=tells,
+        )
+        async with card.residency(budget_mb=1400, keep_alive_s=5, buckets=ONE) as residency:
+            for name in THREE:  # measured, and gone again
+                await used(residency, name)
+                await asyncio.sleep(30)
+            for name in THREE:
+                await used(residency, name)
+            assert card.peak_mb <= 1400
+
+    virtually(run)
+
+
 def test_a_net_for_pictures_of_any_size_keeps_its_estimate() -> None:
     async def run() -> None:
         card = FakeCard(sizes_mb={"a": 50.0, "b": 50.0}, estimates_mb={"b": 400.0})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import random
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +17,7 @@ import psutil
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcsctptransport import SCTP_DATA_LAST_FRAG, WEBRTC_BINARY, DataChunk
+from aiortc.sdp import SessionDescription
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +50,28 @@ def server_peer(bench: Bench) -> Peer:
 
 async def gone(bench: Bench, timeout_s: float = 8.0) -> None:
     await until(lambda: not bench.signalling._peers and not bench.signalling._tasks, timeout_s)
+
+
+# -- strangers ---------------------------------------------------------------------------------------------------------
+
+
+async def test_foreign_packets_at_its_port_change_nothing(start_bench: StartBench) -> None:
+    async with start_bench() as bench:
+        peer = await publishing(bench)
+        answer = SessionDescription.parse(peer.pc.remoteDescription.sdp)
+        (address,) = {(found.ip, found.port) for media in answer.media for found in media.ice_candidates}
+        dice = random.Random(1)
+        kinds = (b"\x00\x01\x00\x00\x21\x12\xa4\x42", b"\x16\xfe\xfd", b"\x17\xfe\xfd", b"\x80\x60", b"\x81\xc8", b"")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for number in range(3000):
+                stranger.sendto(kinds[number % len(kinds)] + dice.randbytes(dice.randrange(1, 1200)), address)
+                if number % 20 == 0:
+                    await asyncio.sleep(0)
+        frame = peer.results[-1]["frame"]
+        await until(lambda: peer.results[-1]["frame"] > frame + 30, 15)
+        assert bench.signalling.publishers == 1
+        await peer.delete()
+        await peer.close()
 
 
 # -- without a goodbye -------------------------------------------------------------------------------------------------

@@ -280,6 +280,23 @@ async def test_no_more_publishers_than_there_are_places(start_bench: StartBench)
             await peer.close()
 
 
+async def test_a_burst_of_offers_is_answered_and_everybody_else_too(start_bench: StartBench) -> None:
+    async with start_bench(webrtc=WebRtcSettings(max_sessions=3)) as bench:
+        peer = bench.publisher()
+        peer.send_video(NumberedTrack())
+        offer = await peer.offer()
+        offers = [asyncio.ensure_future(peer.post(offer)) for _ in range(50)]
+        asked = 0
+        while not all(sent.done() for sent in offers):
+            assert (await bench.http.get("/health")).status_code == 200
+            asked += 1
+        statuses = [sent.result().status_code for sent in offers]
+        assert sorted(set(statuses)) == [201, 503]
+        assert bench.signalling.publishers == statuses.count(201) == 3
+        assert asked > 0
+        await peer.close()
+
+
 async def test_viewers_have_places_of_their_own(start_bench: StartBench) -> None:
     async with start_bench(webrtc=WebRtcSettings(max_sessions=1, max_viewers=1)) as bench:
         bench.add_numbered()

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from streamapp.enrolment.appraisal import Appraisal, FaceReader
 from streamapp.enrolment.enroller import Enrolled, Enroller, Refused, RefusedBecause, checked, complaints
-from streamapp.enrolment.live_tracks import appraised_track, rejected_track
+from streamapp.enrolment.live_tracks import LiveTracks, appraised_track, rejected_track
 from streamapp.enrolment.recognition import identified, verified
 from streamapp.errors import UsageError
 from streamapp.gallery.export import export_json
@@ -80,7 +80,7 @@ def _private(response: Response) -> None:
     response.headers.update(_PRIVATE)
 
 
-def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
+def gallery_router(runtime: Runtime, uploads: Uploads, tracks: LiveTracks) -> APIRouter:
     router = APIRouter(prefix="/gallery", tags=["gallery"], dependencies=[Depends(_private)])
     reader, enroller = FaceReader(runtime.models), Enroller(runtime.models)
 
@@ -117,10 +117,10 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
                 return wanted, await photos(request, form, GateRules(allow_spoof=wanted.allow_spoof))
             track = await _json(request, wanted_of)
             check(track)
-            session = runtime.stream(track.stream)
             rules = GateRules(must_be_live=True, allow_spoof=track.allow_spoof)
             async with connected(request):
-                return track, await appraised_track(reader, session, track.track, rules, client=_client(request))
+                client = _client(request)
+                return track, await appraised_track(reader, tracks, track.stream, track.track, rules, client=client)
 
     @router.post("/people", status_code=status.HTTP_201_CREATED, **described(ENROLL))
     async def enroll(request: Request, response: Response) -> EnrolmentAnswer:
@@ -193,12 +193,11 @@ def gallery_router(runtime: Runtime, uploads: Uploads) -> APIRouter:
     @router.post("/people/{person_id}/reject", responses=REJECT)
     async def reject_track(request: Request, person_id: UUID, face: TrackReference) -> PersonInfo:
         """This face is not that person: at once on the live stream, and from now on for faces like it."""
-        session = runtime.stream(face.stream)
-        return PersonInfo.of(
-            await rejected_track(
-                reader, gallery(), session, face.track, person_id, actor=_actor(request), now=time.time()
-            )
+        actor, now = _actor(request), time.time()
+        person = await rejected_track(
+            reader, gallery(), tracks, face.stream, face.track, person_id, actor=actor, now=now
         )
+        return PersonInfo.of(person)
 
     @router.post("/identify", **described(IDENTIFY))
     async def identify(request: Request) -> IdentificationAnswer:

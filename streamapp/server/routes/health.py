@@ -6,10 +6,9 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import numpy as np
-import psutil
 from fastapi import APIRouter, Query, Request, Response, status
 
 from streamapp import __version__
@@ -21,6 +20,7 @@ from streamapp.planning import PlanReport, plan_of, report_of
 from streamapp.recording.entry import RecordingState
 from streamapp.results import DropReason
 from streamapp.runtime import Runtime
+from streamapp.server.census import Census, CensusTaker
 from streamapp.server.entrance import may
 from streamapp.server.openapi import problem_responses, sends
 from streamapp.server.schemas import (
@@ -32,7 +32,6 @@ from streamapp.server.schemas import (
     ServiceCounts,
     ServiceHealth,
     Status,
-    StreamInfo,
 )
 from streamapp.server.services import (
     ServiceBoard,
@@ -51,17 +50,7 @@ _ENDS = tuple(state for state in RecordingState if state is not RecordingState.R
 _BROKEN_STATES = {SourceState.RECONNECTING, SourceState.FAILED}
 
 
-class PeerCounts(Protocol):
-    """How many browsers are connected."""
-
-    @property
-    def publishers(self) -> int: ...
-
-    @property
-    def viewers(self) -> int: ...
-
-
-def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
+def health_router(runtime: Runtime, taker: CensusTaker) -> APIRouter:
     router = APIRouter(tags=["health"])
     board = ServiceBoard(runtime)
 
@@ -71,13 +60,13 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
         in use, whoever has none for looking learns no more than that."""
         if not may(request, Scope.VIEW):
             return Liveness()
-        found = await board.look()
+        found = await board.look(await taker.census())
         return Health(version=__version__, uptime_s=round(time.time() - runtime.started_at, 1), services=found)
 
     @router.get("/ready", responses={503: {"model": Readiness}})
     async def ready(response: Response) -> Readiness:
         """Whether streams can be analysed in the default mode; 503 names what is missing."""
-        lacking = missing(await board.look(), runtime.settings.pipeline.mode)
+        lacking = missing(await board.look(await taker.census()), runtime.settings.pipeline.mode)
         if lacking:
             response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         return Readiness(ready=not lacking, missing=lacking)
@@ -86,11 +75,11 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
     async def overall_status() -> Status:
         """The whole at a glance: degraded if a system that is in use, or would be, is unusable, or a stream is not
         live."""
-        found = await board.look()
+        census = await taker.census()
+        found = await board.look(census)
         healthy = sum(service.status == HEALTHY for service in found.values())
-        sessions = tuple(runtime.streams.values())
-        broken = any(session.status.state in _BROKEN_STATES for session in sessions)
-        lacking = _lacking(runtime, found) > 0
+        broken = any(stream.state in _BROKEN_STATES for stream in census.streams)
+        lacking = _lacking(runtime, census, found) > 0
         snapshot = runtime.models.residency.snapshot()
         return Status(
             overall_status="degraded" if broken or lacking else "healthy",
@@ -100,7 +89,7 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
             privacy=runtime.settings.privacy.blur_unknown,
             memory=memory_state(snapshot, runtime.models.registry.manifest),
             jobs=queue_state(runtime.models.scheduler.state()),
-            streams=[StreamInfo.of(session, runtime.recordings.of(session)) for session in sessions],
+            streams=list(census.streams),
             events=None if runtime.events is None else EventsState.of(runtime.events.state),
         )
 
@@ -115,44 +104,43 @@ def health_router(runtime: Runtime, peers: PeerCounts) -> APIRouter:
     @router.get("/metrics", response_class=Response, responses=sends("text/plain"))
     async def metrics() -> Response:
         """Figures for Prometheus."""
-        lacking = _lacking(runtime, await board.look())
-        return Response(exposition(_snapshot(runtime, peers, lacking)), media_type=CONTENT_TYPE)
+        census = await taker.census()
+        lacking = _lacking(runtime, census, await board.look(census))
+        return Response(exposition(_snapshot(runtime, census, lacking)), media_type=CONTENT_TYPE)
 
     return router
 
 
-def _lacking(runtime: Runtime, found: Mapping[str, ServiceHealth]) -> int:
+def _lacking(runtime: Runtime, census: Census, found: Mapping[str, ServiceHealth]) -> int:
     """How many of the systems that are in use, or would be in the default mode, are unusable."""
-    needed = (found[system] for system in needed_systems(runtime))
+    needed = (found[system] for system in needed_systems(runtime, census))
     return sum(service.status != HEALTHY and not service.optional for service in needed)
 
 
-def _snapshot(runtime: Runtime, peers: PeerCounts, systems_lacking: int) -> Snapshot:
-    process = psutil.Process()
-    sessions = tuple(runtime.streams.values())
+def _snapshot(runtime: Runtime, census: Census, systems_lacking: int) -> Snapshot:
     states = Counter({state.value: 0 for state in SourceState})
-    states.update(session.status.state.value for session in sessions)
-    latency_ms = [session.latest.result.timing_ms["total"] for session in sessions if session.latest]
+    states.update(stream.state.value for stream in census.streams)
+    latency_ms = [stream.latency_ms for stream in census.streams if stream.latency_ms is not None]
     quantiles = zip(("0.5", "0.95"), np.percentile(latency_ms, [50, 95]).tolist(), strict=True) if latency_ms else ()
-    dropped = runtime.dropped_total
+    dropped = census.dropped
     kept = runtime.recordings.figures
     return Snapshot(
         version=__version__,
         uptime_s=time.time() - runtime.started_at,
-        memory_bytes=process.memory_info().rss,
-        threads=process.num_threads(),
-        open_files=process.num_fds(),
+        memory_bytes=census.memory_bytes,
+        threads=census.threads,
+        open_files=census.open_files,
         streams_by_state=states,
-        frames=runtime.frames_total,
+        frames=census.frames,
         dropped_by_reason={reason.value: dropped[reason] for reason in DropReason},
-        publishers=peers.publishers,
-        viewers=peers.viewers,
+        publishers=census.publishers,
+        viewers=census.viewers,
         latency_s={name: value / 1e3 for name, value in quantiles},
         systems_lacking=systems_lacking,
-        models=model_figures(runtime),
+        models=model_figures(runtime, census),
         events=None if runtime.events is None else event_figures(runtime.events.state),
-        recordings_active=len(runtime.recordings.active),
-        recordings_bytes=kept.kept_bytes + sum(entry.bytes for entry in runtime.recordings.active.values()),
-        recordings_ended_by_state={state.value: kept.ended[state] for state in _ENDS},
+        recordings_active=len(census.recording),
+        recordings_bytes=kept.kept_bytes + sum(entry.bytes for entry in census.recording.values()),
+        recordings_ended_by_state={state.value: census.recordings_ended[state] for state in _ENDS},
         recordings_removed=kept.removed,
     )

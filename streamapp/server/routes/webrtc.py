@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Request, Response
+from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from streamapp.errors import Conflict, NotFound, OfferInvalid, OfferTooLarge, OfferUnsupported, Overloaded
@@ -20,6 +20,8 @@ from streamapp.server.signalling import Answer, Signalling
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 BODY_TIMEOUT_S = 10.0
+PUBLISHED = r"^webrtc-[0-9a-f]{8}$"
+"""Names of cameras that browsers publish."""
 
 _OFFER_DOCS = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
 _ANSWER: dict[int | str, dict[str, Any]] = {201: {"content": {SDP: {}}, "description": "The SDP answer."}}
@@ -31,6 +33,7 @@ _OFFER_PROBLEMS = {
     422: {OfferUnsupported.code: "a sound offer of something this server does not do, such as no video"},
     503: {Overloaded.code: "all places are taken; come back after Retry-After seconds"},
 }
+_PUBLISH_PROBLEMS = _OFFER_PROBLEMS | {409: {Conflict.code: "a stream has the name that was asked for"}}
 _PLAY_PROBLEMS = _OFFER_PROBLEMS | {
     404: {NotFound.code: "no stream has this name"},
     409: {Conflict.code: "the stream is over"},
@@ -67,15 +70,21 @@ def webrtc_router(signalling: Signalling, settings: WebRtcSettings) -> APIRouter
         "/whip",
         status_code=201,
         response_class=Response,
-        responses=_ANSWER | problem_responses(_OFFER_PROBLEMS),
+        responses=_ANSWER | problem_responses(_PUBLISH_PROBLEMS),
         openapi_extra=_OFFER_DOCS,
     )
-    async def publish(request: Request, mode: Mode | None = None, privacy: bool = False) -> Response:
+    async def publish(
+        request: Request,
+        mode: Mode | None = None,
+        privacy: bool = False,
+        name: Annotated[str | None, Query(pattern=PUBLISHED)] = None,
+    ) -> Response:
         """Publishes a camera. The answer takes video; it sends the overlay back if the offer asks to receive video.
         privacy: blur who is not enrolled in what others see; also if not asked for where that is the server's setting.
+        name: that of the stream before its connection was lost, as its results said it.
         """
         offer = read_offer(await _body(request, SDP, settings.max_sdp_bytes), limits(request))
-        answer = await signalling.publish(offer, mode, private=privacy)
+        answer = await signalling.publish(offer, mode, private=privacy, name=name)
         return await created(request, answer, f"/whip/{answer.id}")
 
     @router.post(

@@ -57,6 +57,22 @@ async def test_an_offer_is_answered_with_a_resource(start_bench: StartBench) -> 
         await peer.close()
 
 
+async def test_a_camera_gets_the_name_back_that_it_had_unless_it_is_taken(start_bench: StartBench) -> None:
+    async with start_bench() as bench:
+        peers = [WebPeer(bench.http, "/whip?name=webrtc-0123abcd") for _ in range(2)]
+        for peer in peers:
+            peer.send_video(NumberedTrack())
+        assert (await peers[0].post(await peers[0].offer())).status_code == 201
+        assert [stream["name"] for stream in (await bench.http.get("/streams")).json()] == ["webrtc-0123abcd"]
+        second = await peers[1].post(await peers[1].offer())
+        assert (second.status_code, problem(second)) == (409, "conflict")
+        for name in ("door", "webrtc-0123ABCD", "webrtc-0123abcd0", ""):
+            refused = await bench.http.post(f"/whip?name={name}", content=text(VIDEO), headers={"Content-Type": SDP})
+            assert refused.status_code == 422, name
+        for peer in peers:
+            await peer.close()
+
+
 async def test_ice_servers_are_named_in_links(start_bench: StartBench) -> None:
     stun = IceServer(urls=("stun:127.0.0.1:9",), username=None, credential=None)
     async with start_bench(webrtc=WebRtcSettings(ice_servers=(stun,))) as bench:

@@ -1,0 +1,21 @@
+"""What can be set about several machines that work together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ClusterSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: str | None = Field(
+        None,
+        description="HOST:PORT of a Ray cluster that this machine is part of (`streamapp cluster up`): streams and "
+        "models then run on its nodes. Needs streamapp[cluster].",
+    )
+    token_file: Path = Field(
+        Path("keys/cluster.token"),
+        description="The secret that the machines of a cluster share; made by the first `streamapp cluster up`.",
+    )
