@@ -21,6 +21,7 @@ from tests.weights import models_folder, need_full_mode
 
 pytestmark = [pytest.mark.e2e, pytest.mark.weights, pytest.mark.timeout(200)]
 NAMES = ("one", "two", "three")
+BUDGET_MB, RESERVE_MB = 1500, 100
 PATIENCE_S = 40.0
 """Of these tests, on a busy machine; docs/scaling.md says how long it takes."""
 
@@ -41,7 +42,8 @@ def server(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         "MODELS__DIR": str(models_folder(weights)),
         "CLUSTER__ADDRESS": cluster.address,
         "CLUSTER__TOKEN_FILE": str(cluster.secret),
-        "SCHEDULER__BUDGET_MB": "1500",
+        "SCHEDULER__BUDGET_MB": str(BUDGET_MB),
+        "SCHEDULER__RESERVE_MB": str(RESERVE_MB),
     }
     with serving(folder, settings=settings) as running:
         yield running
@@ -99,7 +101,7 @@ def test_the_memory_page_shows_every_device(http: httpx.Client, server: ServerPr
         expect(rows).to_have_count(3)
         for row in rows.all():
             expect(row).to_contain_text("at work")
-        expect(page.locator("#device")).to_contain_text("of 4500 MB")
+        expect(page.locator("#device")).to_contain_text(f"of {3 * (BUDGET_MB - RESERVE_MB)} MB")
         save_screenshot(page, "memory-cluster")
 
 
