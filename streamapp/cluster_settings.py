@@ -15,6 +15,12 @@ class ClusterSettings(BaseModel):
         description="HOST:PORT of a Ray cluster that this machine is part of (`streamapp cluster up`): streams and "
         "models then run on its nodes. Needs streamapp[cluster].",
     )
+    gallery_copies: int = Field(
+        10_000,
+        ge=0,
+        description="A gallery of up to so many people is copied into the memory of the processes that own streams, on "
+        "every machine, and searched there; a larger one is searched by the server. 0: never copied.",
+    )
     token_file: Path = Field(
         Path("keys/cluster.token"),
         description="The secret that the machines of a cluster share; made by the first `streamapp cluster up`.",

@@ -143,6 +143,10 @@ class Identification:
         if self._gallery is not None:
             self._gallery.watch_names(watcher)
 
+    def copies(self) -> Gallery | None:
+        """Whose copies may be searched elsewhere; None where faces are compared with nobody."""
+        return None if self.error is not None else self._gallery
+
     async def keep_up(self) -> None:
         """Notes when people were seen, and erases those whose time is over."""
         seen, self._seen = self._seen, {}

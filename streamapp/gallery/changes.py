@@ -61,6 +61,15 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Updated:
+    """One person as they are compared with from this version on; template None: they are not there any more."""
+
+    version: int
+    person_id: UUID
+    template: Template | None
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """Everything about one person."""
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from streamapp.choices import GalleryBackend
 from streamapp.errors import NotFound, UsageError
 from streamapp.findings import Embedding
-from streamapp.gallery.changes import Change, Erasure, Export, Retention, Swept
+from streamapp.gallery.changes import Change, Erasure, Export, Retention, Snapshot, Swept, Updated
 from streamapp.gallery.database import Database
 from streamapp.gallery.fusion import Fusion
 from streamapp.gallery.identity_rules import VoteRules
 from streamapp.gallery.index import GalleryIndex
-from streamapp.gallery.people import Enrolment, Person, PersonRecord, Rejection, Sample
+from streamapp.gallery.people import Enrolment, Person, PersonRecord, Rejection, Sample, Template
 from streamapp.gallery.pgvector import VectorTable
 from streamapp.gallery.search import SearchResult, problem_of, ranked
 from streamapp.gallery.sqlite_store import SqliteDatabase
@@ -73,6 +74,7 @@ class Gallery:
         self._erasure_watchers: list[Callable[[UUID], None]] = []
         self._enrolment_watchers: list[Callable[[], None]] = []
         self._name_watchers: list[Callable[[UUID, str | None], None]] = []
+        self._followers: list[Callable[[Snapshot | Updated], None]] = []
 
     async def open(self, now: float) -> None:
         """Reads everybody into memory, unless the database searches."""
@@ -87,6 +89,7 @@ class Gallery:
         if not self._settings.pgvector:
             snapshot = await self.store.snapshot()
             self._index = await asyncio.to_thread(GalleryIndex, self._fusion, snapshot.templates, snapshot.version)
+            self._tell_followers(snapshot)
 
     async def close(self) -> None:
         await self.store.close()
@@ -123,6 +126,20 @@ class Gallery:
         self._name_watchers.append(watcher)
         for person_id, name in self._names.items():
             watcher(person_id, name)
+
+    def follow(self, follower: Callable[[Snapshot | Updated], None]) -> None:
+        """Calls `follower` with all that a copy of what is searched needs to stay true, in order. Nothing is said where
+        the database searches."""
+        self._followers.append(follower)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[Snapshot | None]:
+        """What is searched, which nobody changes for the length of the block; None where the database searches."""
+        async with self._changing:
+            if self._settings.pgvector:
+                yield None
+            else:
+                yield await self.store.snapshot() if self._is_open else Snapshot(0, ())
 
     async def people(self, offset: int, count: int) -> tuple[Person, ...]:
         """In the order they were enrolled in; `count` of them, without the first `offset`."""
@@ -189,8 +206,8 @@ class Gallery:
             swept = await self.store.sweep(retention_of(self._settings), actor=actor, now=now)
             for person_id in swept.erased:
                 await self._dropped(person_id, swept.version)
-            for template in () if self._settings.pgvector else swept.changed:
-                await asyncio.to_thread(self._index.put, template, swept.version)
+            for template in swept.changed:
+                await self._put(template, swept.version)
             return swept
 
     def _opened(self, person_id: UUID) -> GalleryStore:
@@ -208,8 +225,7 @@ class Gallery:
 
     async def _took(self, change: Change) -> Person:
         self._call(change.person.id, change.person.name)
-        if not self._settings.pgvector:
-            await asyncio.to_thread(self._index.put, change.template, change.version)
+        await self._put(change.template, change.version)
         for watcher in self._enrolment_watchers:
             watcher()
         return change.person
@@ -220,3 +236,13 @@ class Gallery:
             watcher(person_id)
         if not self._settings.pgvector:
             await asyncio.to_thread(self._index.remove, person_id, version)
+            self._tell_followers(Updated(version, person_id, None))
+
+    async def _put(self, template: Template, version: int) -> None:
+        if not self._settings.pgvector:
+            await asyncio.to_thread(self._index.put, template, version)
+            self._tell_followers(Updated(version, template.person_id, template))
+
+    def _tell_followers(self, said: Snapshot | Updated) -> None:
+        for follower in self._followers:
+            follower(said)

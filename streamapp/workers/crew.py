@@ -16,6 +16,8 @@ from streamapp.access.keyring import Grant
 from streamapp.enrolment.live_tracks import TakenShots
 from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError
 from streamapp.events.event import Event, EventIds
+from streamapp.gallery.changes import Snapshot, Updated
+from streamapp.gallery.replica import Copied
 from streamapp.pipeline.shots import FaceShot
 from streamapp.recording.entry import RecordingEntry
 from streamapp.runtime import Runtime
@@ -216,6 +218,17 @@ class Crew:
     def begin(self, streams: tuple[StreamRequest, ...]) -> Begin:
         return Begin(streams, dict(self._names), self._version)
 
+    async def hand_copy(self, tell: Callable[[Told], None]) -> None:
+        gallery = self._runtime.models.identification.copies()
+        if gallery is None or gallery.count > self._max_copied:
+            return
+        try:
+            async with gallery.held() as snapshot:
+                if snapshot is not None:
+                    tell(Copied(gallery.fusion, snapshot))
+        except StreamappError as error:
+            _log.warning("faces are searched here, not on the worker's machine: %s", error)
+
     async def answer(self, request: Search) -> object:
         return await self._runtime.models.search(request.probe)
 
@@ -249,6 +262,15 @@ class Crew:
         identification = self._runtime.models.identification
         identification.watch_names(self._on_name)
         identification.watch_enrolments(self._on_enrolment)
+        gallery = identification.copies()
+        if gallery is not None and self._max_copied:
+            gallery.follow(self._on_change)
+
+    @property
+    def _max_copied(self) -> int:
+        """People. On this machine nothing is copied: the server is as near as a copy."""
+        cluster = self._settings.cluster
+        return 0 if cluster.address is None else cluster.gallery_copies
 
     def _on_name(self, person_id: UUID, name: str | None) -> None:
         if name is None:
@@ -257,6 +279,19 @@ class Crew:
             self._names[person_id] = name
         for member in self.members:
             member.tell(Named(person_id, name, self._version))
+
+    def _on_change(self, said: Snapshot | Updated) -> None:
+        gallery = self._runtime.models.identification.copies()
+        if isinstance(said, Snapshot):
+            if gallery is not None and len(said.templates) <= self._max_copied:
+                for member in self.members:
+                    member.tell(Copied(gallery.fusion, said))
+            return
+        for member in self.members:
+            member.tell(said)
+        if said.template is None:
+            for member in self.members:
+                self._runtime.begin(member.settle(), "gallery:erase")
 
     def _on_enrolment(self) -> None:
         for member in self.members:

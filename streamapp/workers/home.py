@@ -16,8 +16,10 @@ from streamapp.errors import Overloaded, StreamappError
 from streamapp.events.event import EventIds
 from streamapp.events.watcher import StreamWatcher, watcher_of
 from streamapp.findings import Embedding
+from streamapp.gallery.changes import Updated
+from streamapp.gallery.replica import Copied, GalleryReplica
 from streamapp.gallery.search import SearchResult
-from streamapp.identification import Identification
+from streamapp.identification import CANDIDATES, Identification
 from streamapp.runtime import Runtime, Watch
 from streamapp.server.census import LocalCensus
 from streamapp.server.schemas import StreamRequest
@@ -35,6 +37,7 @@ from streamapp.workers.messages import (
     Request,
     Search,
     Seen,
+    Settle,
     TakeCensus,
     TakeShots,
     Told,
@@ -44,10 +47,12 @@ _log = logging.getLogger(__name__)
 
 
 class RemoteIdentification(Identification):
-    """The gallery of the server: names are known here, faces are searched there."""
+    """The gallery of the server: names are known here; faces are searched in a copy of it, or there if there is
+    none."""
 
-    def __init__(self) -> None:
+    def __init__(self, replica: GalleryReplica) -> None:
         super().__init__(None, None)
+        self.replica = replica
         self.link: Link | None = None
         self._names: dict[UUID, str] = {}
         self._version: int | None = None
@@ -69,7 +74,9 @@ class RemoteIdentification(Identification):
         if self.link is None or self._version is None:
             return None
         try:
-            found: SearchResult | None = await self.link.ask(Search(probe))
+            found: SearchResult | None = await self.replica.search(probe, CANDIDATES, time.time())
+            if found is None:
+                found = await self.link.ask(Search(probe))
         except StreamappError as error:
             _log.warning("a face was not compared with anybody: %s", error)
             return None
@@ -105,8 +112,8 @@ class RemoteIdentification(Identification):
 class Home:
     """Used on the event loop's thread, but for `read` and `write`."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.identification = RemoteIdentification()
+    def __init__(self, settings: Settings, replica: GalleryReplica) -> None:
+        self.identification = RemoteIdentification(replica)
         self.begun = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._settings = settings
@@ -119,9 +126,10 @@ class Home:
     @asynccontextmanager
     async def reached(cls, settings: Settings, end: socket.socket) -> AsyncIterator[Home]:
         """Knows the server by one end of a socket, for the length of the block."""
-        home = cls(settings)
-        async with Link.over(end, home._answer, home._hear) as home.identification.link:
-            yield home
+        async with GalleryReplica.start() as replica:
+            home = cls(settings, replica)
+            async with Link.over(end, home._answer, home._hear) as home.identification.link:
+                yield home
 
     def answer_for(self, runtime: Runtime, signalling: Signalling) -> None:
         """From now on the server is told how its streams are."""
@@ -157,12 +165,16 @@ class Home:
     def _hear(self, message: Told) -> None:
         if isinstance(message, Begin | Named | LookAgain):
             self.identification.hear(message)
+        if isinstance(message, Copied | Updated):
+            self.identification.replica.hear(message)
         if isinstance(message, Begin):
             self._streams = message.streams
             self.begun.set()
 
     async def _answer(self, request: Request) -> object:
         """Raises StreamappError."""
+        if isinstance(request, Settle):
+            return await self.identification.replica.settled()
         if self._census is None or self._tracks is None:
             raise Overloaded("the worker is starting", retry_after_s=1)
         match request:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from streamapp.server.schemas import StreamRequest
 from streamapp.sources.base import SourceState
 from streamapp.workers.launcher import COMING_BACK_S, END_TIMEOUT_S, Launcher, Running
 from streamapp.workers.link import Link
-from streamapp.workers.messages import Begin, Begun, Kept, Noticed, Request, Search, Seen, TakeCensus, Told
+from streamapp.workers.messages import Begin, Begun, Kept, Noticed, Request, Search, Seen, Settle, TakeCensus, Told
 from streamapp.workers.visits import WorkerVisits
 
 _log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ CENSUS_EVERY_S = 1.0
 CENSUS_TIMEOUT_S = 2.0
 SILENT_S = 10.0
 """A worker that does not say for so long how it is hangs: it is killed."""
+SETTLE_TIMEOUT_S = 5.0
+"""So long after somebody was erased a copy of the gallery may still know them; then its process is killed."""
 DRAIN_S = 40.0
 """Pictures that are in hand when a worker is replaced have so long to be answered."""
 
@@ -36,6 +39,9 @@ class Headquarters(Protocol):
 
     def begin(self, streams: tuple[StreamRequest, ...]) -> Begin:
         """The first word to a new process."""
+
+    async def hand_copy(self, tell: Callable[[Told], None]) -> None:
+        """Tells a new process what is searched, where it is to have a copy of that."""
 
     async def answer(self, request: Search) -> object: ...
 
@@ -98,6 +104,16 @@ class Member:
         """Nothing is told to a process that is not there: the next one is told everything at first."""
         if self._current is not None and self._current.link is not None:
             self._current.link.tell(message)
+
+    async def settle(self) -> None:
+        """Returns once what it was told is true there, or its process is being killed for not saying so."""
+        running = self._current
+        if running is None or running.link is None:
+            return  # the next process begins with what is true
+        try:
+            await running.link.ask(Settle(), SETTLE_TIMEOUT_S)
+        except StreamappError:
+            running.process.kill("did not say that somebody is erased")
 
     async def census(self) -> Census:
         """As of now; of a worker that is not there as of its end, its streams reconnecting."""
@@ -167,9 +183,13 @@ class Member:
         async with Link.over(running.end, self._answer, self._hear) as running.link:
             running.link.tell(self._home.begin(self.streams))
             async with asyncio.TaskGroup() as group:
-                looking = group.create_task(self._keep_looking(running))
+                helping = (
+                    group.create_task(self._keep_looking(running)),
+                    group.create_task(self._home.hand_copy(running.link.tell)),
+                )
                 how = await running.process.wait()
-                looking.cancel()
+                for task in helping:
+                    task.cancel()
         if self._fresh is None:
             self._why = f"its process ended ({how}) and is started again"
             _log.error("worker %d ended (%s) and is started again", self.index, how)
@@ -196,14 +216,14 @@ class Member:
 
     async def _take_census(self) -> bool:
         """Whether it said how it is."""
-        running = self._current
+        running, has_streams = self._current, self._up.is_set()
         if running is None or running.link is None:
             return False
         try:
             census: Census = await running.link.ask(TakeCensus(), CENSUS_TIMEOUT_S)
         except StreamappError:
             return False
-        if running is self._current and self._up.is_set():
+        if running is self._current and has_streams:  # when it was asked: before, it has not all of them
             self._census = census
         return True
 

@@ -9,6 +9,8 @@ from uuid import UUID
 from streamapp.errors import StreamappError
 from streamapp.events.event import Event
 from streamapp.findings import Embedding
+from streamapp.gallery.changes import Updated
+from streamapp.gallery.replica import Copied
 from streamapp.server.schemas import StreamRequest
 
 # -- to a worker -------------------------------------------------------------------------------------------------------
@@ -37,6 +39,11 @@ class LookAgain:
     """There is somebody faces were not compared with yet."""
 
     version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Answered with None once all that was told before is true there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +104,8 @@ class Search:
     probe: Mapping[str, Embedding]
 
 
-Told = Begin | Named | LookAgain | Begun | Noticed | Seen | Kept
-Request = TakeCensus | TakeShots | RejectTrack | Search
+Told = Begin | Named | LookAgain | Copied | Updated | Begun | Noticed | Seen | Kept
+Request = Settle | TakeCensus | TakeShots | RejectTrack | Search
 
 # -- both ways ---------------------------------------------------------------------------------------------------------
 
