@@ -143,6 +143,11 @@ class Identification:
         if self._gallery is not None:
             self._gallery.watch_names(watcher)
 
+    @property
+    def copy_version(self) -> int | None:
+        """Of the copy of another process's gallery that is searched here, if one is."""
+        return None
+
     def copies(self) -> Gallery | None:
         """Whose copies may be searched elsewhere; None where faces are compared with nobody."""
         return None if self.error is not None else self._gallery

@@ -1,5 +1,6 @@
 // The page of the memory: what is loaded, what waits, and what another budget would mean.
 
+import { counts, showDevices } from "./devices.js";
 import { explain } from "./failures.js";
 import { colourOfOwner, History } from "./memory_chart.js";
 import { request } from "./signalling.js";
@@ -19,7 +20,8 @@ function show({ overall_status: overall, gpu, profile, memory, jobs }) {
   find("health").dataset.phase = overall === "healthy" ? "live" : "failed";
   put("health-text", overall === "healthy" ? "Healthy" : "Degraded");
   put("device", `${memory.device}, profile ${profile}: ${mb(memory.committed_mb)} of ${mb(memory.budget_mb)} taken by models; others have ${mb(memory.others_mb)} of ${mb(memory.total_mb)}, ${mb(memory.reserve_mb)} stay free.`);
-  showDevices(memory.devices);
+  find("devices-panel").hidden = !memory.devices.length;
+  showDevices(find("devices"), memory.devices);
   put("on-gpu", gpu ? `Models run on the GPU: ${gpu}.` : "Models run on the processor: no GPU is in use.");
   const owners = modelSizes(memory.by_owner_mb);
   history.add(performance.now(), owners, memory.budget_mb);
@@ -39,16 +41,13 @@ function show({ overall_status: overall, gpu, profile, memory, jobs }) {
   find("resident").replaceChildren(rows.length ? tableOf(heads, rows, ["MB"]) : note("No model is loaded. They are when a stream or a picture needs them."));
   const degraded = Object.entries(memory.degraded).map(([variant, reason]) => `${variant}: ${reason}`);
   put("degraded", degraded.join("; "));
-  const evictions = Object.entries(memory.evictions).filter(([, count]) => count);
-  const drops = Object.entries(jobs.dropped).filter(([, count]) => count);
-  const waiting = Object.entries(jobs.queued).filter(([, count]) => count);
   const facts = [
-    ["Waiting", list(waiting) || "nothing"],
+    ["Waiting", counts(jobs.queued) || "nothing"],
     ["Oldest", `${Math.max(0, ...Object.values(jobs.oldest_s)).toFixed(2)} s`],
     ["At work", `${jobs.running} of ${jobs.lanes} lanes`],
-    ["Dropped", list(drops) || "nothing"],
+    ["Dropped", counts(jobs.dropped) || "nothing"],
     ["Loaded", String(memory.loads)],
-    ["Unloaded", list(evictions) || "nothing"],
+    ["Unloaded", counts(memory.evictions) || "nothing"],
   ];
   find("jobs").replaceChildren(...facts.map(([term, value]) => pair(term, value)));
   const operations = Object.entries(jobs.operations).map(([name, run]) => [
@@ -62,21 +61,6 @@ function show({ overall_status: overall, gpu, profile, memory, jobs }) {
   const columns = ["model", "done", "failed", "ms a batch", "items a batch", "circuit"];
   find("operations").replaceChildren(...(operations.length ? [tableOf(columns, operations, columns.slice(1, 5))] : []));
   if (!find("plan-budget").value) find("plan-budget").value = Math.round(memory.budget_mb);
-}
-
-/** Where there are several, of this machine or of a cluster: each with a budget of its own. */
-function showDevices(devices) {
-  find("devices-panel").hidden = !devices.length;
-  const rows = devices.map((device) => [
-    device.device,
-    device.lost ? `lost: ${device.lost}` : "at work",
-    device.committed_mb.toFixed(0),
-    device.budget_mb.toFixed(0),
-    device.resident.map((model) => model.variant).join(", ") || "none",
-    device.loads,
-    list(Object.entries(device.evictions).filter(([, count]) => count)) || "none",
-  ]);
-  find("devices").replaceChildren(tableOf(["device", "now", "MB taken", "MB to take", "models", "loaded", "unloaded"], rows, ["MB taken", "MB to take", "loaded"]));
 }
 
 /** Megabytes by model, with all of its parts as one. */
@@ -146,7 +130,6 @@ function put(id, text) {
 }
 
 const mb = (size) => `${size.toFixed(0)} MB`;
-const list = (entries) => entries.map(([name, count]) => `${name.replaceAll("_", " ")} ${count}`).join(", ");
 
 find("plan-form").addEventListener("submit", plan);
 poll();

@@ -8,6 +8,7 @@ const PAGES = [
   ["people.html", "People"],
   ["events.html", "Events"],
   ["memory.html", "Memory"],
+  ["machines.html", "Machines"],
   ["settings.html", "Settings"],
 ];
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from streamapp.assets import asset
 from streamapp.capacity.clip import camera_pictures
-from streamapp.capacity.load_report import LoadReport, ServerUse, StreamKind, StreamLoad
+from streamapp.capacity.load_report import LoadReport, MachineLoad, ServerUse, StreamKind, StreamLoad
 from streamapp.capacity.load_request import LoadRequest, OpenedStream
 from streamapp.capacity.processes import CpuSample, listening_pid, memory_bytes, sample_cpu
 from streamapp.capacity.publisher import Publisher
@@ -164,9 +164,30 @@ def _report(
         streams=tuple(streams),
         age_p95_ms={kind: age for kind, ages in by_kind.items() if (age := _percentile(ages, 95)) is not None},
         analyses_per_s=(items[1] - items[0]) / elapsed_s,
+        machines=_machine_loads(before, after, elapsed_s),
         use=use,
         clients_cores=own_cores,
     )
+
+
+def _machine_loads(before: Status, after: Status, elapsed_s: float) -> tuple[MachineLoad, ...]:
+    """A machine whose counting began anew meanwhile counts from there on."""
+    begun = {machine.name: machine for machine in before.machines}
+    found = []
+    for machine in after.machines:
+        first = begun.get(machine.name)
+        analysed = machine.analysed - (first.analysed if first else 0)
+        sent_mb = machine.sent_mb - (first.sent_mb if first else 0.0)
+        found.append(
+            MachineLoad(
+                machine.name,
+                len(machine.streams),
+                machine.busy_cores,
+                max(0, analysed) / elapsed_s,
+                1000 * max(0.0, sent_mb) / elapsed_s,
+            )
+        )
+    return tuple(found)
 
 
 def _stream_load(

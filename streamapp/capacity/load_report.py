@@ -60,6 +60,17 @@ class ServerUse:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineLoad:
+    """One of the server's machines. sent: to others of them."""
+
+    name: str
+    streams: int
+    busy_cores: float
+    analyses_per_s: float
+    sent_kb_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LoadReport:
     """All of it. `age_p95_ms`: over all streams of a kind."""
 
@@ -70,6 +81,7 @@ class LoadReport:
     age_p95_ms: Mapping[StreamKind, float]
     analyses_per_s: float
     """Pictures and crops that models were shown, beyond the screening of every frame."""
+    machines: tuple[MachineLoad, ...]
     use: ServerUse
     clients_cores: float
     """What these clients took: near 1 they are what is slow."""
@@ -85,8 +97,15 @@ class LoadReport:
     def jobs_dropped(self) -> dict[DropReason, int]:
         return _added([stream.jobs_dropped for stream in self.streams])
 
-    def tables(self) -> tuple[Table, Table]:
-        """The streams, and the figures over all of them."""
+    @property
+    def crossing_kb_per_s(self) -> float | None:
+        """Between machines, for each stream; None where there is one machine."""
+        if len(self.machines) < 2:
+            return None
+        return sum(machine.sent_kb_per_s for machine in self.machines) / len(self.streams)
+
+    def tables(self) -> tuple[Table, ...]:
+        """The streams, the figures over all of them, and the machines if there are several."""
         each = Table("stream", "results a second", "age p50 ms", "p95", "frames dropped", "jobs dropped")
         for stream in self.streams:
             each.add_row(
@@ -104,6 +123,7 @@ class LoadReport:
             ("results a second, slowest and median stream", f"{min(rates):.1f}, {median(rates):.1f}"),
             *((f"result age p95, {kind}", f"{age:.1f} ms") for kind, age in self.age_p95_ms.items()),
             ("analyses a second", f"{self.analyses_per_s:.1f}"),
+            ("kB a second between machines, each stream", _shown(self.crossing_kb_per_s)),
             ("frames dropped", _counts(self.dropped)),
             ("jobs dropped", _counts(self.jobs_dropped)),
             ("server: cores in use", _shown(use.cores, 2)),
@@ -114,7 +134,19 @@ class LoadReport:
             ("these clients: cores in use", f"{self.clients_cores:.2f}"),
         ):
             figures.add_row(name, value)
-        return each, figures
+        return (each, figures, self._by_machine()) if len(self.machines) > 1 else (each, figures)
+
+    def _by_machine(self) -> Table:
+        table = Table("machine", "streams", "cores in use", "analyses a second", "kB a second to others")
+        for machine in self.machines:
+            table.add_row(
+                machine.name,
+                str(machine.streams),
+                f"{machine.busy_cores:.2f}",
+                f"{machine.analyses_per_s:.1f}",
+                f"{machine.sent_kb_per_s:.1f}",
+            )
+        return table
 
 
 _ADAPTER: TypeAdapter[LoadReport] = TypeAdapter(LoadReport)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from streamapp.cluster.remote_device import DeviceHandle, RemoteDevice
+from streamapp.cluster.remote_device import DeviceHandle, RemoteDevice, Ways
 from streamapp.errors import DeviceLost
 from streamapp.hosting.host import ModelHost
+from streamapp.hosting.machine import MachineFigures
 from streamapp.scheduler.record import SchedulerState, merged_states
 from streamapp.scheduler.residency_view import ResidencySnapshot, merged_snapshots
 from streamapp.scheduler.router import DeviceRouter
@@ -27,16 +28,22 @@ class Directory(Protocol):
 class ClusterScheduler(DeviceRouter):
     """A Scheduler over devices of other machines, and how all of them are together. Used on the event loop's thread."""
 
-    def __init__(self, directory: Directory, *, max_in_flight: int) -> None:
+    def __init__(self, directory: Directory, *, max_in_flight: int, ways: Ways | None = None) -> None:
         self._directory = directory
+        self._ways = ways or Ways()
         self.known: dict[str, RemoteDevice] = {}
         super().__init__(lambda: tuple(self.known.values()), max_in_flight=max_in_flight)
+
+    @property
+    def machine(self) -> str:
+        """This one."""
+        return self._ways.machine
 
     async def look(self) -> None:
         """Asks every device how it is. Raises DeviceLost if the cluster itself does not answer."""
         handles = await self._directory.devices()
         for name, handle in handles.items():
-            self.known.setdefault(name, RemoteDevice(name, handle)).handle = handle
+            self.known.setdefault(name, RemoteDevice(name, handle, self._ways)).handle = handle
         for name in self.known.keys() - handles.keys():
             if not self.in_flight(name):
                 del self.known[name]
@@ -51,6 +58,11 @@ class ClusterScheduler(DeviceRouter):
         """Of all of them together, each in its `parts`, once it has answered."""
         return merged_snapshots([memory for known in self.known.values() if (memory := known.memory()) is not None])
 
+    def machines(self) -> Iterator[MachineFigures]:
+        """Where the devices are, and who asked them."""
+        for known in self.known.values():
+            yield from known.machines()
+
     async def watch(self) -> None:
         """Until cancelled."""
         while True:
@@ -60,14 +72,16 @@ class ClusterScheduler(DeviceRouter):
 
 
 @asynccontextmanager
-async def cluster_host(directory: Directory, *, max_in_flight: int) -> AsyncIterator[ModelHost]:
+async def cluster_host(
+    directory: Directory, *, max_in_flight: int, ways: Ways | None = None
+) -> AsyncIterator[ModelHost]:
     """Sends jobs to the cluster for the length of the block. max_in_flight: of each device. Raises DeviceLost if the
     cluster does not answer."""
-    scheduler = ClusterScheduler(directory, max_in_flight=max_in_flight)
+    scheduler = ClusterScheduler(directory, max_in_flight=max_in_flight, ways=ways)
     await scheduler.look()
     async with asyncio.TaskGroup() as group:
         watching = group.create_task(scheduler.watch(), name="cluster")
         try:
-            yield ModelHost(scheduler, scheduler)
+            yield ModelHost(scheduler, scheduler, machine=scheduler.machine, machines=scheduler.machines)
         finally:
             watching.cancel()

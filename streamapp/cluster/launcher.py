@@ -14,6 +14,7 @@ from typing import Protocol
 
 from streamapp.cluster.tunnel import NearEnds, Wire, Wires
 from streamapp.errors import DeviceLost
+from streamapp.hosting.machine import MachineFigures
 from streamapp.workers.launcher import Running, http_over
 
 START_TIMEOUT_S = 90.0
@@ -23,8 +24,8 @@ START_TIMEOUT_S = 90.0
 class OwnerHandle(Wires, Protocol):
     """What reaches an owner of streams. All raise DeviceLost if it is gone."""
 
-    async def start(self, index: int) -> None:
-        """Raises what it cannot start for, too."""
+    async def start(self, index: int) -> str:
+        """The name of the machine it is on. Raises what it cannot start for, too."""
 
     async def wait(self) -> str: ...
 
@@ -77,8 +78,9 @@ class OwnerProcess:
 class ClusterLauncher:
     """A Launcher."""
 
-    def __init__(self, make: Callable[[], OwnerHandle], folder: Path, group: asyncio.TaskGroup) -> None:
+    def __init__(self, make: Callable[[], OwnerHandle], here: str, folder: Path, group: asyncio.TaskGroup) -> None:
         self._make = make
+        self._here = here
         self._folder = folder
         self._group = group
         self._numbers = itertools.count()
@@ -87,7 +89,7 @@ class ClusterLauncher:
         owner = self._make()
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                await owner.start(index)
+                machine = await owner.start(index)
         except TimeoutError:
             owner.kill()
             raise DeviceLost("no machine of the cluster has a place for streams") from None
@@ -109,12 +111,21 @@ class ClusterLauncher:
             for tunnel in tunnels:
                 tunnel.cancel()
 
-        return Running(OwnerProcess(owner, close), ours, http_over(path))
+        def crossed() -> tuple[MachineFigures, ...]:
+            if machine == self._here:
+                return ()
+            there, back = ends.sent_bytes, ends.received_bytes
+            return (
+                MachineFigures(self._here, sent_bytes=there, received_bytes=back),
+                MachineFigures(machine, sent_bytes=back, received_bytes=there),
+            )
+
+        return Running(OwnerProcess(owner, close), ours, http_over(path), machine, crossed)
 
 
 @asynccontextmanager
-async def cluster_launcher(make: Callable[[], OwnerHandle]) -> AsyncIterator[ClusterLauncher]:
-    """For the length of the block. make: an owner on some machine that has a place."""
+async def cluster_launcher(make: Callable[[], OwnerHandle], here: str) -> AsyncIterator[ClusterLauncher]:
+    """For the length of the block. make: an owner on some machine that has a place; here: the name of this machine."""
     with tempfile.TemporaryDirectory(prefix="streamapp-") as folder:  # only the user's
         async with asyncio.TaskGroup() as group:
-            yield ClusterLauncher(make, Path(folder), group)
+            yield ClusterLauncher(make, here, Path(folder), group)

@@ -20,6 +20,8 @@ from streamapp.settings import Settings
 class Membership:
     machines: int
     """That are there now."""
+    machine: str
+    """The name of this one."""
 
     def models(self, settings: Settings) -> AbstractAsyncContextManager[ModelHost]:
         """Every device of every machine runs models, those of machines that come later included. Raises DeviceLost."""
@@ -31,7 +33,7 @@ class Membership:
         return ray_node.RayDirectory(lambda number: partial(model_engine, there, number))
 
     def launcher(self, settings: Settings) -> AbstractAsyncContextManager[ClusterLauncher]:
-        return cluster_launcher(partial(ray_node.RayOwner, with_absolute_paths(settings)))
+        return cluster_launcher(partial(ray_node.RayOwner, with_absolute_paths(settings)), self.machine)
 
 
 def with_absolute_paths(settings: Settings) -> Settings:
@@ -57,6 +59,7 @@ async def joined(settings: Settings) -> AsyncIterator[Membership]:
     ray_node.use_secret(settings.cluster.token_file)
     await asyncio.to_thread(ray_node.connect, settings.cluster.address)
     try:
-        yield Membership(len(await asyncio.to_thread(ray_node.live_nodes)))
+        count = len(await asyncio.to_thread(ray_node.live_nodes))
+        yield Membership(count, await asyncio.to_thread(ray_node.this_machine))
     finally:
         await asyncio.to_thread(ray_node.disconnect)

@@ -24,8 +24,9 @@ JoinModels = Callable[[Settings], AbstractAsyncContextManager[ModelHost]]
 class OwnerHost:
     """What a Ray actor is made of: all of its methods run on the one event loop of its process."""
 
-    def __init__(self, settings: Settings, join: JoinModels) -> None:
-        """join: gives the models of the cluster for the length of a block."""
+    def __init__(self, settings: Settings, join: JoinModels, where: Callable[[], str]) -> None:
+        """join: gives the models of the cluster for the length of a block; where: tells which machine this is."""
+        self._where = where
         self._settings = settings
         self._join = join
         self._child: Child | None = None
@@ -39,6 +40,10 @@ class OwnerHost:
         # No TaskGroup: it lives until `end`, in a loop whose other tasks are Ray's.
         self._life = asyncio.create_task(self._live(index, ready), name="owner")
         await ready
+
+    async def machine(self) -> str:
+        """The name of the one it is on."""
+        return await asyncio.to_thread(self._where)
 
     async def wait(self) -> str:
         """Waits for the end of the worker; how it ended, in words."""

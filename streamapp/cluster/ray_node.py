@@ -17,10 +17,11 @@ from streamapp.cluster.cluster_host import Directory, cluster_host
 from streamapp.cluster.device_actor import DeviceHost, StartEngine
 from streamapp.cluster.messages import SentJob, SentReport
 from streamapp.cluster.owner_actor import OwnerHost
-from streamapp.cluster.remote_device import DeviceHandle
+from streamapp.cluster.remote_device import DeviceHandle, Ways
 from streamapp.cluster.tunnel import Wire
 from streamapp.errors import DeviceLost, RuntimeMissing, StreamappError, UsageError
 from streamapp.hosting.host import ModelHost
+from streamapp.hosting.machine import THIS_MACHINE
 from streamapp.scheduler.api import Outcome
 from streamapp.settings import Settings
 
@@ -92,9 +93,11 @@ class RayDirectory:
         if self._start is not None:
             for node in live_nodes():
                 for number in range(int(node["Resources"].get(DEVICE, 0))):
-                    name = f"{node['NodeManagerHostname']}-{node['NodeID'][:4]}/{number}"
+                    name = f"{machine_name(node)}/{number}"
                     if name not in names:
-                        self._handles[name] = RayDevice(host_device(name, node["NodeID"], self._start(number)))
+                        self._handles[name] = RayDevice(
+                            host_device(name, node["NodeID"], machine_name(node), self._start(number))
+                        )
                         names.append(name)
         for name in names:
             if name not in self._handles:
@@ -118,11 +121,13 @@ class RayOwner:
                 max_concurrency=CALLS_AT_ONCE,
                 scheduling_strategy="SPREAD",
             )
-            .remote(settings, models_of)
+            .remote(settings, models_of, this_machine)
         )
 
-    async def start(self, index: int) -> None:
+    async def start(self, index: int) -> str:
         await _answer(lambda: self._actor.start.remote(index))
+        machine: str = await _answer(self._actor.machine.remote)
+        return machine
 
     async def wait(self) -> str:
         how: str = await _answer(self._actor.wait.remote)
@@ -174,7 +179,18 @@ def live_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
-def host_device(name: str, node: str, start: StartEngine) -> Any:
+def machine_name(node: Mapping[str, Any]) -> str:
+    """As people see it: several may have the same name in their network."""
+    return f"{node['NodeManagerHostname']}-{node['NodeID'][:4]}"
+
+
+def this_machine() -> str:
+    """The name of the one this process runs on. Blocks."""
+    here = ray.get_runtime_context().get_node_id()
+    return next((machine_name(node) for node in live_nodes() if node["NodeID"] == here), THIS_MACHINE)
+
+
+def host_device(name: str, node: str, machine: str, start: StartEngine) -> Any:
     """Starts a device on the node with that id; it ends with this process."""
     actor = ray.remote(DeviceHost).options(
         name=name,
@@ -186,13 +202,16 @@ def host_device(name: str, node: str, start: StartEngine) -> Any:
         max_concurrency=CALLS_AT_ONCE,
         scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
     )
-    return actor.remote(name, node, start)
+    return actor.remote(name, node, machine, start)
 
 
 @asynccontextmanager
 async def models_of(settings: Settings, directory: Directory | None = None) -> AsyncIterator[ModelHost]:
     """The models of the cluster this process is connected to, for the length of the block. Raises DeviceLost."""
-    async with cluster_host(directory or RayDirectory(), max_in_flight=settings.scheduler.queue_size) as host:
+    chosen = settings.cluster
+    ways = Ways(await asyncio.to_thread(this_machine), chosen.crop_quality, chosen.stream_kb_s * 1000)
+    in_flight = settings.scheduler.queue_size
+    async with cluster_host(directory or RayDirectory(), max_in_flight=in_flight, ways=ways) as host:
         yield host
 
 

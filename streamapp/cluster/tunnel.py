@@ -81,6 +81,7 @@ class NearEnds:
     def __init__(self, far: Wires) -> None:
         self._far = far
         self._numbers = itertools.count()
+        self.sent_bytes = self.received_bytes = 0
 
     async def carry(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Until either side has hung up."""
@@ -97,11 +98,13 @@ class NearEnds:
 
     async def _there(self, number: int, reader: asyncio.StreamReader) -> None:
         while data := await _read(reader):
+            self.sent_bytes += len(data)
             await self._far.send(number, data)
         await self._far.send(number, b"")
 
     async def _back(self, number: int, writer: asyncio.StreamWriter) -> None:
         while data := await self._far.receive(number):
+            self.received_bytes += len(data)
             with contextlib.suppress(OSError):
                 writer.write(data)
                 await writer.drain()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,15 +11,29 @@ from streamapp.findings import Embedding
 from streamapp.gallery.changes import Snapshot, Updated
 from streamapp.gallery.fusion import Fusion
 from streamapp.gallery.index import GalleryIndex
+from streamapp.gallery.people import Template
 from streamapp.gallery.search import SearchResult
+
+PIECE = 2000
+"""People: with three models some 12 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A copy begins anew. fusion: how faces are compared there."""
+    """A part of a snapshot, told one after the other. fusion: how faces are compared there."""
 
     fusion: Fusion
-    snapshot: Snapshot
+    part: Snapshot
+    is_first: bool
+    is_last: bool
+
+    @classmethod
+    def pieces(cls, fusion: Fusion, snapshot: Snapshot) -> Iterator[Copied]:
+        """All of it; at least one."""
+        count = len(snapshot.templates)
+        for start in range(0, max(count, 1), PIECE):
+            part = Snapshot(snapshot.version, snapshot.templates[start : start + PIECE])
+            yield cls(fusion, part, start == 0, start + PIECE >= count)
 
 
 class GalleryReplica:
@@ -27,6 +41,7 @@ class GalleryReplica:
 
     def __init__(self) -> None:
         self._index: GalleryIndex | None = None
+        self._coming: list[Template] = []
         self._heard: asyncio.Queue[Copied | Updated] = asyncio.Queue()
 
     @classmethod
@@ -61,9 +76,11 @@ class GalleryReplica:
     async def _listen(self) -> None:
         while True:
             match await self._heard.get():
-                case Copied(fusion, snapshot):
-                    templates, version = snapshot.templates, snapshot.version
-                    self._index = await asyncio.to_thread(GalleryIndex, fusion, templates, version)
+                case Copied(fusion, part, is_first, is_last):
+                    self._coming = [*([] if is_first else self._coming), *part.templates]
+                    if is_last:
+                        everybody, self._coming = self._coming, []
+                        self._index = await asyncio.to_thread(GalleryIndex, fusion, everybody, part.version)
                 case Updated(version, person_id, template) if self._index is not None:
                     if template is None:
                         await asyncio.to_thread(self._index.remove, person_id, version)

@@ -9,13 +9,14 @@ program.py   that process                             messages.py   what both sa
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from streamapp.hosting.machine import THIS_MACHINE, MachineFigures
 from streamapp.scheduler.api import Scheduler
 from streamapp.scheduler.costs import CostBook
 from streamapp.scheduler.device_memory import open_device_memory, runtime_version
@@ -55,6 +56,10 @@ class ModelHost:
     residency: WatchedResidency
     path: Path | None = None
     """Of the socket at which other processes reach it."""
+    machine: str = THIS_MACHINE
+    """The name of the one this process runs on."""
+    machines: Callable[[], Iterable[MachineFigures]] = tuple
+    """Where the devices are, if elsewhere too."""
 
 
 def load_model(

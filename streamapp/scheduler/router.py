@@ -37,8 +37,6 @@ class DeviceReport:
     """Jobs, those that run included."""
     lanes: int
     run_s: Mapping[str, float]
-    way_s: float = 0.0
-    """There and back, where it is elsewhere."""
 
 
 class RoutedDevice(Protocol):
@@ -55,6 +53,9 @@ class RoutedDevice(Protocol):
 
     def cost(self, variant: str) -> VariantCost:
         """What having a variant in its memory takes. Raises ModelError for an unknown one."""
+
+    def way_s(self, job: Job[Item, Value]) -> float:
+        """What it costs a job that the device is elsewhere; 0 if it is not."""
 
 
 @dataclass(slots=True)
@@ -147,10 +148,10 @@ class DeviceRouter:
             with contextlib.suppress(ModelError):  # one that nobody knows: the device says so
                 costs[variant] = first.cost(variant)
         need = Need(costs, run_s)
-        views = [self._view(device, report, run_s) for device, report in found.values()]
+        views = [self._view(device, report, run_s, device.way_s(job)) for device, report in found.values()]
         return self._copies.choose(operation, need, views, now_s)
 
-    def _view(self, device: RoutedDevice, report: DeviceReport, run_s: float) -> DeviceView:
+    def _view(self, device: RoutedDevice, report: DeviceReport, run_s: float, way_s: float) -> DeviceView:
         """As it will be once it has what it was sent: its report may not know of that yet."""
         sent = self._sent.get(device.name)
         coming = set() if sent is None else {variant for variant, count in sent.variants.items() if count > 0}
@@ -162,7 +163,7 @@ class DeviceRouter:
         return DeviceView(
             device.name,
             coming | set(report.resident),
-            report.way_s + ahead * run_s / report.lanes,
+            way_s + ahead * run_s / report.lanes,
             max(0, report.free_bytes - coming_bytes),
             max(0, report.evictable_bytes - max(0, coming_bytes - report.free_bytes)),
         )

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import psutil
 
+from streamapp.hosting.machine import MachineFigures, MachineWatch, merged_machines
 from streamapp.recording.entry import RecordingEntry, RecordingState
 from streamapp.results import DropReason
 from streamapp.runtime import Runtime
@@ -45,6 +46,7 @@ class Census:
     recording: Mapping[str, RecordingEntry] = field(default_factory=dict)
     """What is being written, by id."""
     recordings_ended: Counter[RecordingState] = field(default_factory=Counter)
+    machines: tuple[MachineFigures, ...] = ()
     memory_bytes: int = 0
     threads: int = 0
     open_files: int = 0
@@ -70,6 +72,7 @@ class LocalCensus:
     def __init__(self, runtime: Runtime, peers: PeerCounts) -> None:
         self._runtime = runtime
         self._peers = peers
+        self._watch = MachineWatch()
 
     async def census(self) -> Census:
         runtime, process = self._runtime, psutil.Process()
@@ -85,9 +88,18 @@ class LocalCensus:
             sessions=self._peers.sessions,
             recording=recordings.active,
             recordings_ended=recordings.figures.ended,
+            machines=merged_machines((self._machine(), *runtime.models.host.machines())),
             memory_bytes=process.memory_info().rss,
             threads=process.num_threads(),
             open_files=process.num_fds(),
+        )
+
+    def _machine(self) -> MachineFigures:
+        """This one, with the streams of this process."""
+        models = self._runtime.models
+        figures = self._watch.look(models.host.machine)
+        return replace(
+            figures, streams=tuple(self._runtime.streams), gallery_version=models.identification.copy_version
         )
 
 
@@ -107,6 +119,7 @@ def merged(parts: Iterable[Census]) -> Census:
             sessions=total.sessions | part.sessions,
             recording={**total.recording, **part.recording},
             recordings_ended=total.recordings_ended + part.recordings_ended,
+            machines=merged_machines((*total.machines, *part.machines)),
             memory_bytes=total.memory_bytes + part.memory_bytes,
             threads=total.threads + part.threads,
             open_files=total.open_files + part.open_files,

@@ -277,6 +277,25 @@ class EventsState(BaseModel):
         )
 
 
+class MachineState(BaseModel):
+    """A machine the app is at work on. What is counted is counted since the start of the processes that count."""
+
+    name: str
+    cores: int
+    busy_cores: float = Field(description="Processor time over time, of all programs.")
+    memory_mb: float
+    used_mb: float = Field(description="By all programs.")
+    devices: list[str] = Field(description="That run models, where there are several machines.")
+    streams: list[str]
+    workers: int = Field(description="Processes that own streams; 0: the server's own process does.")
+    gallery_version: int | None = Field(
+        description="Of the copy of the gallery that is searched there; null: faces are searched by the server."
+    )
+    analysed: int = Field(description="Pictures and crops that models were shown there, where there are several.")
+    sent_mb: float = Field(description="To other machines: contents, without what the network adds.")
+    received_mb: float
+
+
 class Status(BaseModel):
     overall_status: str = Field(description="healthy or degraded")
     services: ServiceCounts
@@ -286,4 +305,5 @@ class Status(BaseModel):
     memory: MemoryState
     jobs: JobQueueState
     streams: list[StreamInfo]
+    machines: list[MachineState]
     events: EventsState | None = Field(description="null: events are switched off.")

@@ -10,6 +10,7 @@ from statistics import median
 from streamapp.errors import ModelError, UsageError
 from streamapp.events.event_log import EventLogState
 from streamapp.faces import Mode
+from streamapp.hosting.machine import MachineFigures
 from streamapp.metrics import EventFigures, ModelFigures
 from streamapp.pipeline.keyframes import Reason
 from streamapp.results import DropReason
@@ -21,6 +22,7 @@ from streamapp.server.schemas import (
     HEALTHY,
     UNHEALTHY,
     JobQueueState,
+    MachineState,
     MemoryState,
     ModelRunState,
     ResidentState,
@@ -145,6 +147,26 @@ def memory_state(snapshot: ResidencySnapshot, manifest: Manifest) -> MemoryState
         lost=snapshot.lost,
         devices=[memory_state(part, manifest) for part in snapshot.parts],
     )
+
+
+def machine_states(figures: Iterable[MachineFigures]) -> list[MachineState]:
+    return [
+        MachineState(
+            name=one.name,
+            cores=one.cores,
+            busy_cores=one.busy_cores,
+            memory_mb=round(one.memory_bytes / MB, 1),
+            used_mb=round(one.used_bytes / MB, 1),
+            devices=list(one.devices),
+            streams=list(one.streams),
+            workers=one.workers,
+            gallery_version=one.gallery_version,
+            analysed=one.analysed,
+            sent_mb=round(one.sent_bytes / MB, 3),
+            received_mb=round(one.received_bytes / MB, 3),
+        )
+        for one in figures
+    ]
 
 
 def queue_state(state: SchedulerState) -> JobQueueState:

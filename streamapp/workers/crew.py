@@ -224,8 +224,8 @@ class Crew:
             return
         try:
             async with gallery.held() as snapshot:
-                if snapshot is not None:
-                    tell(Copied(gallery.fusion, snapshot))
+                for piece in () if snapshot is None else Copied.pieces(gallery.fusion, snapshot):
+                    tell(piece)
         except StreamappError as error:
             _log.warning("faces are searched here, not on the worker's machine: %s", error)
 
@@ -284,8 +284,9 @@ class Crew:
         gallery = self._runtime.models.identification.copies()
         if isinstance(said, Snapshot):
             if gallery is not None and len(said.templates) <= self._max_copied:
-                for member in self.members:
-                    member.tell(Copied(gallery.fusion, said))
+                for piece in Copied.pieces(gallery.fusion, said):
+                    for member in self.members:
+                        member.tell(piece)
             return
         for member in self.members:
             member.tell(said)

@@ -67,6 +67,10 @@ class RemoteIdentification(Identification):
     def version(self) -> int | None:
         return self._version
 
+    @property
+    def copy_version(self) -> int | None:
+        return self.replica.version
+
     def name_of(self, person_id: UUID) -> str | None:
         return self._names.get(person_id)
 
@@ -174,7 +178,8 @@ class Home:
     async def _answer(self, request: Request) -> object:
         """Raises StreamappError."""
         if isinstance(request, Settle):
-            return await self.identification.replica.settled()
+            await self.identification.replica.settled()
+            return None
         if self._census is None or self._tracks is None:
             raise Overloaded("the worker is starting", retry_after_s=1)
         match request:

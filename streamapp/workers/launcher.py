@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import httpx
 
 from streamapp.errors import UsageError
 from streamapp.hosting.child import AVAILABLE, Child
+from streamapp.hosting.machine import THIS_MACHINE, MachineFigures
 from streamapp.settings import Settings
 from streamapp.workers.link import Link
 
@@ -48,6 +49,9 @@ class Running:
     end: socket.socket
     """Ours, of the link."""
     http: httpx.AsyncClient
+    machine: str = THIS_MACHINE
+    crossed: Callable[[], tuple[MachineFigures, ...]] = tuple
+    """What the server and it have sent each other, where it is on another machine."""
     link: Link | None = None
     pictures: int = 0
     """That it examines now."""

@@ -224,7 +224,8 @@ class Member:
         except StreamappError:
             return False
         if running is self._current and has_streams:  # when it was asked: before, it has not all of them
-            self._census = census
+            mine = (replace(figures, name=running.machine, workers=1) for figures in census.machines)
+            self._census = replace(census, machines=(*mine, *running.crossed()))
         return True
 
     async def _answer(self, request: Request) -> object:

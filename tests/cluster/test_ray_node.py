@@ -26,7 +26,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with machines(tmp_path_factory.getbasetemp(), 3) as nodes:
         ray_node.connect(nodes.address)
         kept = [
-            ray_node.host_device(f"device-{number}", node["NodeID"], start_engine)
+            ray_node.host_device(f"device-{number}", node["NodeID"], ray_node.machine_name(node), start_engine)
             for number, node in enumerate(ray_node.live_nodes())
         ]
         yield nodes

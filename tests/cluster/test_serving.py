@@ -11,6 +11,9 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
+from streamapp.capacity.load import put_load
+from streamapp.capacity.load_request import LoadRequest
+from streamapp.faces import Mode
 from tests.browser import open_browser, open_page, save_screenshot
 from tests.cluster.machines import kill_machine, machines
 from tests.server.picture_bytes import saved
@@ -103,6 +106,48 @@ def test_the_memory_page_shows_every_device(http: httpx.Client, server: ServerPr
             expect(row).to_contain_text("at work")
         expect(page.locator("#device")).to_contain_text(f"of {3 * (BUDGET_MB - RESERVE_MB)} MB")
         save_screenshot(page, "memory-cluster")
+
+
+def test_the_page_of_the_machines_shows_all_of_them(server: ServerProcess) -> None:
+    with open_browser() as browser, open_page(browser, f"{server.url}/machines.html") as page:
+        rows = page.locator("#machines tbody tr")
+        expect(rows).to_have_count(3)
+        expect(page.locator("#sum")).to_have_text("3 machines, 3 streams.")
+        for row in rows.all():
+            expect(row).to_contain_text("/0")
+            expect(row).to_contain_text("version")
+        for name in NAMES:
+            expect(rows.filter(has_text=name)).to_have_count(1)
+        expect(page.locator("#devices tbody tr")).to_have_count(3)
+        save_screenshot(page, "machines-cluster")
+
+
+async def test_what_crosses_between_machines_is_measured(server: ServerProcess) -> None:
+    wanted = LoadRequest(server.url, 0, 0, None, 2, 3.0, Mode.FULL, elsewhere=False)
+    report = await put_load(wanted)
+    assert len(report.machines) == 3
+    assert report.crossing_kb_per_s is not None
+    assert 0 < report.crossing_kb_per_s < 5000, "streams that nobody watches tell the server how they are, at least"
+    assert sum(machine.analyses_per_s for machine in report.machines) > 1
+    assert len(report.tables()) == 3
+
+
+def copies(http: httpx.Client) -> list[int]:
+    machines = http.get("/status").raise_for_status().json()["machines"]
+    return [machine["gallery_version"] for machine in machines if machine["workers"]]
+
+
+def test_every_machine_has_a_copy_of_the_gallery_without_whom_is_erased(http: httpx.Client) -> None:
+    assert len(copies(http)) == 3
+    before = copies(http)
+    face = {"files": {"pictures": saved(picture("portraits/uniface_src_portrait1.jpg"), "JPEG")}}
+    response = http.post("/gallery/people", data={"name": "Ada", "consent": "asked", "purpose": "a test"}, **face)
+    assert response.status_code == 201, response.text
+    until_sync(lambda: all(now > then for now, then in zip(copies(http), before, strict=True)), 10)
+    enrolled = copies(http)
+    assert len(set(enrolled)) == 1
+    http.delete(f"/gallery/people/{response.json()['person']['id']}").raise_for_status()
+    until_sync(lambda: all(now > then for now, then in zip(copies(http), enrolled, strict=True)), 10)
 
 
 def test_pictures_are_examined_there(http: httpx.Client) -> None:

@@ -20,6 +20,7 @@ READY = {
     "index.html": "#recordings-empty:not(:text('Reading'))",
     "events.html": "#connection[data-phase=live]",
     "login.html": "#account:visible",
+    "machines.html": "#machines tbody tr",
     "memory.html": "#legend li",
     "people.html": "#here-empty:not(:text('Asking'))",
     "settings.html": "#sections section",

@@ -31,6 +31,7 @@ class FakeDevice:
         self.sent: list[Job[Any, Any]] = []
         self.waiting = 0
         self.cancelled = 0
+        self.far_s = 0.0
 
     async def submit(self, job: Job[Item, Value]) -> Outcome[Value]:
         self.sent.append(job)
@@ -58,6 +59,9 @@ class FakeDevice:
         if variant == "nobody's":
             raise ModelMissing(f"{variant} is not known")
         return VariantCost(100, LOAD_S)
+
+    def way_s(self, job: Job[Item, Value]) -> float:
+        return self.far_s
 
 
 class Clock:

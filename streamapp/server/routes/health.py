@@ -37,6 +37,7 @@ from streamapp.server.services import (
     ServiceBoard,
     event_figures,
     gpu_in_use,
+    machine_states,
     memory_state,
     missing,
     model_figures,
@@ -90,6 +91,7 @@ def health_router(runtime: Runtime, taker: CensusTaker) -> APIRouter:
             memory=memory_state(snapshot, runtime.models.registry.manifest),
             jobs=queue_state(runtime.models.scheduler.state()),
             streams=list(census.streams),
+            machines=machine_states(census.machines),
             events=None if runtime.events is None else EventsState.of(runtime.events.state),
         )
 
