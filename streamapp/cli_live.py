@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamapp.errors import UsageError
-from streamapp.server.schemas import JobQueueState, MemoryState, Status
+from streamapp.server.status_schemas import JobQueueState, MemoryState, Status
 from streamapp.settings import TOKEN_VARIABLE
 
 TIMEOUT_S = 10.0

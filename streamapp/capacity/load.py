@@ -26,7 +26,8 @@ from streamapp.capacity.publisher import Publisher
 from streamapp.capacity.target import Target, is_loopback
 from streamapp.errors import Overloaded, SourceError, SourceTimeout
 from streamapp.results import DropReason
-from streamapp.server.schemas import Status, StreamInfo
+from streamapp.server.schemas import StreamInfo
+from streamapp.server.status_schemas import Status
 
 CLIP = "recordings/demo.mp4"
 CLIP_S = 8.0

@@ -14,7 +14,8 @@ import httpx
 from pydantic import ValidationError
 
 from streamapp.errors import Overloaded, StreamappError, UsageError
-from streamapp.server.schemas import Problem, Status
+from streamapp.server.schemas import Problem
+from streamapp.server.status_schemas import Status
 from streamapp.settings import TOKEN_VARIABLE
 
 TIMEOUT_S = 20.0

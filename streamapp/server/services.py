@@ -18,7 +18,7 @@ from streamapp.runtime import Runtime
 from streamapp.scheduler.record import SchedulerState
 from streamapp.scheduler.residency_view import EvictionReason, ResidencySnapshot
 from streamapp.server.census import Census
-from streamapp.server.schemas import (
+from streamapp.server.status_schemas import (
     HEALTHY,
     UNHEALTHY,
     JobQueueState,

@@ -16,8 +16,6 @@ from streamapp.access.keyring import Grant
 from streamapp.enrolment.live_tracks import TakenShots
 from streamapp.errors import Conflict, NotFound, Overloaded, StreamappError
 from streamapp.events.event import Event, EventIds
-from streamapp.gallery.changes import Snapshot, Updated
-from streamapp.gallery.replica import Copied
 from streamapp.pipeline.shots import FaceShot
 from streamapp.recording.entry import RecordingEntry
 from streamapp.runtime import Runtime
@@ -25,9 +23,10 @@ from streamapp.server.census import Census, CensusTaker, merged
 from streamapp.server.schemas import StreamRequest
 from streamapp.server.stream_file import StreamFile
 from streamapp.settings import Settings
+from streamapp.workers.gallery_news import GalleryNews
 from streamapp.workers.launcher import Launcher, Running
 from streamapp.workers.member import Member
-from streamapp.workers.messages import Begin, Kept, LookAgain, Named, RejectTrack, Search, Seen, TakeShots, Told
+from streamapp.workers.messages import Begin, Kept, RejectTrack, Search, Seen, TakeShots, Told
 from streamapp.workers.visits import WorkerVisits
 
 _log = logging.getLogger(__name__)
@@ -44,7 +43,6 @@ class Crew:
         self._own = own
         self._file = file
         self._writing = asyncio.Lock()
-        self._names: dict[UUID, str] = {}
         self._taken: set[str] = set()
         """Names of streams that are being added."""
         self._granted: dict[str, tuple[float, Callable[[], None]]] = {}
@@ -55,6 +53,7 @@ class Crew:
         self.members = [
             Member(index, launcher, self, WorkerVisits(new_id)) for index in range(self._settings.server.workers)
         ]
+        self._news = GalleryNews(runtime, self.members)
 
     @classmethod
     @asynccontextmanager
@@ -68,7 +67,7 @@ class Crew:
         for number, wanted in enumerate(kept):
             member = crew.members[number % len(crew.members)]
             member.streams += (wanted,)
-        crew._follow_gallery()
+        crew._news.follow()
         runtime.recordings.watch_elsewhere(crew.known_recording)
         try:
             started = await asyncio.gather(*(member.start() for member in crew.members), return_exceptions=True)
@@ -216,18 +215,10 @@ class Crew:
     # -- as Headquarters -----------------------------------------------------------------------------------------------
 
     def begin(self, streams: tuple[StreamRequest, ...]) -> Begin:
-        return Begin(streams, dict(self._names), self._version)
+        return Begin(streams, self._news.names, self._news.version)
 
     async def hand_copy(self, tell: Callable[[Told], None]) -> None:
-        gallery = self._runtime.models.identification.copies()
-        if gallery is None or gallery.count > self._max_copied:
-            return
-        try:
-            async with gallery.held() as snapshot:
-                for piece in () if snapshot is None else Copied.pieces(gallery.fusion, snapshot):
-                    tell(piece)
-        except StreamappError as error:
-            _log.warning("faces are searched here, not on the worker's machine: %s", error)
+        await self._news.hand_copy(tell)
 
     async def answer(self, request: Search) -> object:
         return await self._runtime.models.search(request.probe)
@@ -246,57 +237,11 @@ class Crew:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    @property
-    def _version(self) -> int | None:
-        """None where faces cannot be compared with anybody."""
-        identification = self._runtime.models.identification
-        return None if identification.error is not None else identification.version
-
     async def _keep(self) -> None:
         if self._file is None:
             return
         async with self._writing:
             await asyncio.to_thread(self._file.write, [kept for member in self.members for kept in member.streams])
-
-    def _follow_gallery(self) -> None:
-        identification = self._runtime.models.identification
-        identification.watch_names(self._on_name)
-        identification.watch_enrolments(self._on_enrolment)
-        gallery = identification.copies()
-        if gallery is not None and self._max_copied:
-            gallery.follow(self._on_change)
-
-    @property
-    def _max_copied(self) -> int:
-        """People. On this machine nothing is copied: the server is as near as a copy."""
-        cluster = self._settings.cluster
-        return 0 if cluster.address is None else cluster.gallery_copies
-
-    def _on_name(self, person_id: UUID, name: str | None) -> None:
-        if name is None:
-            self._names.pop(person_id, None)
-        else:
-            self._names[person_id] = name
-        for member in self.members:
-            member.tell(Named(person_id, name, self._version))
-
-    def _on_change(self, said: Snapshot | Updated) -> None:
-        gallery = self._runtime.models.identification.copies()
-        if isinstance(said, Snapshot):
-            if gallery is not None and len(said.templates) <= self._max_copied:
-                for piece in Copied.pieces(gallery.fusion, said):
-                    for member in self.members:
-                        member.tell(piece)
-            return
-        for member in self.members:
-            member.tell(said)
-        if said.template is None:
-            for member in self.members:
-                self._runtime.begin(member.settle(), "gallery:erase")
-
-    def _on_enrolment(self) -> None:
-        for member in self.members:
-            member.tell(LookAgain(self._version))
 
 
 async def _deleted(running: Running, location: str) -> None:

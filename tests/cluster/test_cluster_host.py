@@ -168,7 +168,8 @@ def picture(side: int = 112) -> Crop:
 
 
 def test_crops_cross_as_jpeg_where_that_is_wanted_and_are_nearly_as_they_were() -> None:
-    whole = Job[Any, Any](ScriptedOperation(), [picture()], "cam", Priority.REFRESH, 9.0, "asked for")
+    operation: Any = ScriptedOperation()
+    whole = Job(operation, [picture()], "cam", Priority.REFRESH, 9.0, "asked for")
     exact, coded = (SentJob.of(whole, now_s=0.0, way_s=0.0, quality=quality) for quality in (None, 95))
     assert exact.job(0.0).items[0] is whole.items[0]
     assert content_bytes(coded.items) < content_bytes(exact.items) / 5

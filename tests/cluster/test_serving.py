@@ -23,6 +23,7 @@ from tests.waiting import until_sync
 from tests.weights import models_folder, need_full_mode
 
 pytestmark = [pytest.mark.e2e, pytest.mark.weights, pytest.mark.timeout(200)]
+CONSENT = {"consent_by": "Ada", "consent_text": "v1", "consent_until": "2099-01-01"}
 NAMES = ("one", "two", "three")
 BUDGET_MB, RESERVE_MB = 1500, 100
 PATIENCE_S = 40.0
@@ -140,8 +141,10 @@ def copies(http: httpx.Client) -> list[int]:
 def test_every_machine_has_a_copy_of_the_gallery_without_whom_is_erased(http: httpx.Client) -> None:
     assert len(copies(http)) == 3
     before = copies(http)
-    face = {"files": {"pictures": saved(picture("portraits/uniface_src_portrait1.jpg"), "JPEG")}}
-    response = http.post("/gallery/people", data={"name": "Ada", "consent": "asked", "purpose": "a test"}, **face)
+    face = saved(picture("portraits/uniface_src_portrait1.jpg"), "JPEG")
+    response = http.post(
+        "/gallery/people", data={"name": "Ada", **CONSENT}, files={"image": ("a.jpg", face, "image/jpeg")}
+    )
     assert response.status_code == 201, response.text
     until_sync(lambda: all(now > then for now, then in zip(copies(http), before, strict=True)), 10)
     enrolled = copies(http)

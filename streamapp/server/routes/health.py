@@ -23,16 +23,6 @@ from streamapp.runtime import Runtime
 from streamapp.server.census import Census, CensusTaker
 from streamapp.server.entrance import may
 from streamapp.server.openapi import problem_responses, sends
-from streamapp.server.schemas import (
-    HEALTHY,
-    EventsState,
-    Health,
-    Liveness,
-    Readiness,
-    ServiceCounts,
-    ServiceHealth,
-    Status,
-)
 from streamapp.server.services import (
     ServiceBoard,
     event_figures,
@@ -43,6 +33,16 @@ from streamapp.server.services import (
     model_figures,
     needed_systems,
     queue_state,
+)
+from streamapp.server.status_schemas import (
+    HEALTHY,
+    EventsState,
+    Health,
+    Liveness,
+    Readiness,
+    ServiceCounts,
+    ServiceHealth,
+    Status,
 )
 from streamapp.sources.base import SourceState
 
