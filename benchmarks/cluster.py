@@ -100,7 +100,7 @@ async def rate(models: Models, parts: int, seconds: float) -> float:
         nonlocal done
         while time.monotonic() < end_s:
             deadline_s = time.monotonic() + PATIENCE_S
-            job = Job(analyst.operation, crops, f"measured-{number}", Priority.REFRESH, deadline_s, "measured")
+            job = Job(analyst.operation, crops, f"measured-{number}", Priority.IMAGE, deadline_s, "measured")
             outcome = await models.scheduler.submit(job)
             assert isinstance(outcome, Done), outcome
             done += CROPS

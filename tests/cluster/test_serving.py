@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,7 @@ def test_the_page_of_the_machines_shows_all_of_them(server: ServerProcess) -> No
         for row in rows.all():
             expect(row).to_contain_text("/0")
             expect(row).to_contain_text("version")
+            expect(row.locator("td").nth(5)).to_have_text(re.compile(r"\d\.\d"))
         for name in NAMES:
             expect(rows.filter(has_text=name)).to_have_count(1)
         expect(page.locator("#devices tbody tr")).to_have_count(3)
