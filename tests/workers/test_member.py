@@ -23,7 +23,12 @@ from streamapp.workers.messages import Begin, Begun, Request, Search, Settle, Ta
 from streamapp.workers.visits import WorkerVisits
 from tests.waiting import until
 
-DOOR = StreamInfo.model_construct(name="door", added=True, mode=Mode.FAST, state=SourceState.LIVE)
+DOOR = StreamInfo.model_validate(
+    dict.fromkeys(StreamInfo.model_fields)
+    | {"name": "door", "source": "demo", "added": True, "mode": Mode.FAST, "privacy": False, "state": SourceState.LIVE}
+    | {"dropped": {}, "jobs_dropped": {}, "keyframes": {}}
+    | dict.fromkeys(("since", "attempt", "fps", "frames", "faces", "sinks"), 0)
+)
 
 
 class PlayedProcess:
