@@ -19,7 +19,7 @@ function show({ overall_status: overall, machines, memory, streams }) {
   find("machines").replaceChildren(tableOf(HEADS, machines.map((machine) => rowOf(machine, several, (now.atMs - before.atMs) / 1000)), NUMBERS));
   before = now;
   put("sum", `${counted(machines.length, "machine")}, ${counted(streams.length, "stream")}.`);
-  put("hint", several ? "Sent and received: contents that crosses between machines, without what the network adds." : "More machines: streamapp cluster up on each, and serve --cluster ADDRESS on one.");
+  put("hint", several ? "Sent and received: contents that cross between machines, without what the network adds." : "More machines: streamapp cluster up on each, and serve --cluster ADDRESS on one.");
   showDevices(find("devices"), memory.devices.length ? memory.devices : [memory]);
 }
 
