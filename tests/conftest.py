@@ -1,10 +1,16 @@
-"""What every test is kept away from: what the person who runs them keeps in this checkout."""
+"""What every test begins with, and is kept away from: what the person who runs them keeps in this checkout."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """Ctrl-C ends what tests start, also where a shell that runs the suite in the background has it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
