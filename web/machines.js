@@ -1,19 +1,15 @@
 // The page of the machines: how busy each is, which streams and devices it has, and what crosses between them.
 
 import { showDevices } from "./devices.js";
-import { explain } from "./failures.js";
-import { request } from "./signalling.js";
+import { followStatus, put } from "./status.js";
 import { tableOf } from "./table.js";
 
-const POLL_MS = 1000;
 const HEADS = ["machine", "cores in use", "MB in use", "streams", "devices", "analyses/s", "kB/s sent", "kB/s received", "gallery copy"];
 const NUMBERS = ["cores in use", "MB in use", "analyses/s", "kB/s sent", "kB/s received"];
 const find = (id) => document.getElementById(id);
 let before = { atMs: 0, machines: new Map() };
 
-function show({ overall_status: overall, machines, memory, streams }) {
-  find("health").dataset.phase = overall === "healthy" ? "live" : "failed";
-  put("health-text", overall === "healthy" ? "Healthy" : "Degraded");
+function show({ machines, memory, streams }) {
   const now = { atMs: performance.now(), machines: new Map(machines.map((machine) => [machine.name, machine])) };
   const several = machines.length > 1;
   find("machines").replaceChildren(tableOf(HEADS, machines.map((machine) => rowOf(machine, several, (now.atMs - before.atMs) / 1000)), NUMBERS));
@@ -39,22 +35,6 @@ function rowOf(machine, several, elapsedS) {
   ];
 }
 
-async function poll() {
-  if (!document.hidden) {
-    try {
-      show(await (await request("/status", { headers: { Accept: "application/json" }, cache: "no-store" })).json());
-    } catch (error) {
-      find("health").dataset.phase = "failed";
-      put("health-text", explain(error).title);
-    }
-  }
-  setTimeout(poll, POLL_MS);
-}
-
-function put(id, text) {
-  if (find(id).textContent !== text) find(id).textContent = text;
-}
-
 const counted = (count, thing) => `${count} ${thing}${count === 1 ? "" : "s"}`;
 
-poll();
+followStatus(show);

@@ -3,22 +3,15 @@
 import { counts, showDevices } from "./devices.js";
 import { explain } from "./failures.js";
 import { colourOfOwner, History } from "./memory_chart.js";
-import { request } from "./signalling.js";
+import { ask, followStatus, put } from "./status.js";
 import { tableOf } from "./table.js";
 
-const POLL_MS = 1000;
 const MB = 1e6;
 const find = (id) => document.getElementById(id);
 const history = new History();
 const colours = new Map();
 
-async function ask(path) {
-  return (await request(path, { headers: { Accept: "application/json" }, cache: "no-store" })).json();
-}
-
-function show({ overall_status: overall, gpu, profile, memory, jobs }) {
-  find("health").dataset.phase = overall === "healthy" ? "live" : "failed";
-  put("health-text", overall === "healthy" ? "Healthy" : "Degraded");
+function show({ gpu, profile, memory, jobs }) {
   put("device", `${memory.device}, profile ${profile}: ${mb(memory.committed_mb)} of ${mb(memory.budget_mb)} taken by models; others have ${mb(memory.others_mb)} of ${mb(memory.total_mb)}, ${mb(memory.reserve_mb)} stay free.`);
   find("devices-panel").hidden = !memory.devices.length;
   showDevices(find("devices"), memory.devices);
@@ -88,18 +81,6 @@ async function plan(event) {
   }
 }
 
-async function poll() {
-  if (!document.hidden) {
-    try {
-      show(await ask("/status"));
-    } catch (error) {
-      find("health").dataset.phase = "failed";
-      put("health-text", explain(error).title);
-    }
-  }
-  setTimeout(poll, POLL_MS);
-}
-
 function key(owner, size) {
   const item = document.createElement("li");
   const mark = document.createElement("span");
@@ -125,11 +106,7 @@ function note(text) {
   return paragraph;
 }
 
-function put(id, text) {
-  if (find(id).textContent !== text) find(id).textContent = text;
-}
-
 const mb = (size) => `${size.toFixed(0)} MB`;
 
 find("plan-form").addEventListener("submit", plan);
-poll();
+followStatus(show);

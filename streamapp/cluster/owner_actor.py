@@ -34,15 +34,12 @@ class OwnerHost:
         self._ending = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
 
-    async def start(self, index: int) -> None:
-        """Returns when the worker is ready. Raises what it cannot start for, and DeviceLost."""
+    async def start(self, index: int) -> str:
+        """The name of this machine, once the worker is ready. Raises what it cannot start for, and DeviceLost."""
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # No TaskGroup: it lives until `end`, in a loop whose other tasks are Ray's.
         self._life = asyncio.create_task(self._live(index, ready), name="owner")
         await ready
-
-    async def machine(self) -> str:
-        """The name of the one it is on."""
         return await asyncio.to_thread(self._where)
 
     async def wait(self) -> str:

@@ -125,8 +125,7 @@ class RayOwner:
         )
 
     async def start(self, index: int) -> str:
-        await _answer(lambda: self._actor.start.remote(index))
-        machine: str = await _answer(self._actor.machine.remote)
+        machine: str = await _answer(lambda: self._actor.start.remote(index))
         return machine
 
     async def wait(self) -> str:
